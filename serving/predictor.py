@@ -1,0 +1,119 @@
+"""An exported network as a Python object: arrays in, arrays out, nothing about HTTP."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from model import signature
+
+RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
+
+
+class ModelError(Exception):
+    """The model file cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the network made of one image.
+
+    `hidden_states` maps an output's name (`signature.hidden_forward(1)` ...) to an array
+    (28, units); `step_probabilities` is (28, 10), `probabilities` (10,).
+    """
+
+    probabilities: np.ndarray
+    step_probabilities: np.ndarray
+    hidden_states: dict[str, np.ndarray]
+
+    @cached_property
+    def digit(self) -> int:
+        return int(self.probabilities.argmax())
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the winning digit, 0..1."""
+        return float(self.probabilities[self.digit])
+
+
+class Predictor:
+    """An ONNX network with the signature of `model.signature`.
+
+    Args:
+        path: the ``.onnx`` file; a ``card.json`` beside it is read as `card`.
+        threads: threads of one inference. One is best for single images (measured:
+            a second thread never helps at batch 1, see ``benchmarks/README.md``).
+
+    Raises:
+        ModelError: no such file, not an ONNX network, or outputs missing.
+    """
+
+    def __init__(self, path: Path | str = RELEASE / "scanline.onnx", threads: int = 1):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ModelError(
+                f"no model at {self.path}: give --model an .onnx file made by `make export`"
+            )
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads fight over shared cores: the rate then jumps by a factor of two.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                self.path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions share no narrower base class
+            raise ModelError(f"{self.path} is not a readable ONNX network: {error}") from error
+        self.inputs = self._session.get_inputs()
+        self.outputs = self._session.get_outputs()
+        self.output_names = [output.name for output in self.outputs]
+        self.metadata = self._session.get_modelmeta().custom_metadata_map
+        self._check_signature()
+
+    def _check_signature(self) -> None:
+        if [i.name for i in self.inputs] != [signature.IMAGES]:
+            names = ", ".join(i.name for i in self.inputs)
+            raise ModelError(
+                f"{self.path}: one input named {signature.IMAGES!r} is needed, found {names}"
+            )
+        required = signature.output_names(layers=1, bidirectional=False)
+        missing = [name for name in required if name not in self.output_names]
+        if missing:
+            raise ModelError(
+                f"{self.path} lacks the outputs {', '.join(missing)}: "
+                "export it with `python -m model.export`"
+            )
+
+    @cached_property
+    def card(self) -> dict:
+        """The model card beside the file, or an empty dict."""
+        path = self.path.with_name("card.json")
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def run(self, images: np.ndarray, outputs: list[str] | None = None) -> dict[str, np.ndarray]:
+        """Run the network on a batch.
+
+        Args:
+            images: (batch, 28, 28), raw pixels 0..255, white ink on black.
+            outputs: names to compute; all when None. Asking for
+                `probabilities` alone is the fastest.
+
+        Returns:
+            Arrays by name, float32, shapes as in `model.signature`.
+        """
+        names = self.output_names if outputs is None else outputs
+        images = np.ascontiguousarray(images, dtype=np.float32)
+        return dict(zip(names, self._session.run(names, {signature.IMAGES: images}), strict=True))
+
+    def read(self, image: np.ndarray) -> Reading:
+        """Read one image (28, 28) and keep everything that the network thought on the way."""
+        result = {name: array[0] for name, array in self.run(image[None]).items()}
+        return Reading(
+            probabilities=result.pop(signature.PROBABILITIES),
+            step_probabilities=result.pop(signature.STEP_PROBABILITIES),
+            hidden_states={k: v for k, v in result.items() if signature.layer_of(k)},
+        )
