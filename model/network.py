@@ -1,0 +1,148 @@
+"""The network as a Keras 3 functional model: a small dataclass in, a model out.
+
+All networks read the 28 rows of an image from top to bottom, one row a step. With
+x_t the pixels of row t scaled to 0..1, and f = tanh or relu:
+
+    h_t = f(W h_{t-1} + U x_t + b)        the downward reader   (Elman 1990)
+    k_t = f(W' k_{t+1} + U' x_t + b')     the upward reader     (Schuster & Paliwal 1997)
+    y_t = V (h_t + k_t) + c               what the network says at step t
+
+Without an upward reader the answer is the last step's y. With one, every step knows
+the whole image, and the answer is the mean of all y_t (before the softmax).
+
+Try one, untrained:  python -m model.network stacked
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import keras
+from keras import layers
+
+from model import signature
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that determines the network's shape and its first weights."""
+
+    units: tuple[int, ...] = (128,)
+    """Width of each recurrent layer; its length is the depth."""
+    bidirectional: bool = True
+    """Whether an upward reader stands beside each downward reader."""
+    merge_mode: Literal["sum", "concat"] = "sum"
+    """How the two readers' states meet: h_t + k_t, or both side by side."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    recurrent_initializer: str = "orthogonal"
+    """A Keras initializer; `identity` with relu is the IRNN of Le et al. 2015."""
+    normalization: bool = False
+    """LayerNormalization of each layer's merged states (Ba et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", tuple(self.units))  # JSON gives lists
+        if not self.units or any(not isinstance(u, int) or u < 1 for u in self.units):
+            raise ValueError(f"units must be one positive integer for each layer, not {self.units}")
+        for name, allowed in (("merge_mode", ("sum", "concat")), ("activation", ("tanh", "relu"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "units": list(self.units)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "NetworkConfig":
+        return cls(**fields)
+
+
+PRESETS: dict[str, NetworkConfig] = {
+    # The textbook's network, and nothing else.
+    "elman": NetworkConfig(bidirectional=False),
+    # A second reader from below; y_t from h_t + k_t.
+    "bidirectional": NetworkConfig(),
+    # Two layers of two readers. relu with an identity start remembers over 28 steps
+    # without saturating; normalization keeps its unbounded states in range.
+    "stacked": NetworkConfig(
+        units=(128, 128),
+        merge_mode="concat",
+        activation="relu",
+        recurrent_initializer="identity",
+        normalization=True,
+    ),
+}
+
+
+def build(config: NetworkConfig) -> keras.Model:
+    """Build a network with fresh weights (seed them with `keras.utils.set_random_seed`).
+
+    Returns:
+        A model from ``images`` (batch, 28, 28), raw pixels 0..255, to a dict with the
+        names and shapes of `model.signature`. The scaling to 0..1 is its first layer,
+        so training and serving cannot differ.
+    """
+    images = keras.Input((signature.STEPS, signature.PIXELS), name=signature.IMAGES)
+    x = layers.Rescaling(1 / signature.WHITE, name="scale")(images)  # (batch, steps, pixels)
+    outputs = {}
+    for number, units in enumerate(config.units, start=1):
+        rnn = layers.SimpleRNN(
+            units,
+            activation=config.activation,
+            recurrent_initializer=config.recurrent_initializer,
+            return_sequences=True,
+            name=f"rnn_{number}",
+        )
+        if config.bidirectional:
+            # merge_mode=None gives both readers, the upward one already turned to row order.
+            rnn = layers.Bidirectional(rnn, merge_mode=None, name=f"rnn_{number}")
+            forward, backward = rnn(x)  # each (batch, steps, units)
+            outputs[signature.hidden_forward(number)] = forward
+            outputs[signature.hidden_backward(number)] = backward
+            merge = layers.Add if config.merge_mode == "sum" else layers.Concatenate
+            x = merge(name=f"merge_{number}")([forward, backward])
+        else:
+            x = outputs[signature.hidden_forward(number)] = rnn(x)
+        if config.normalization:
+            x = layers.LayerNormalization(name=f"normalization_{number}")(x)
+
+    steps = layers.Dense(signature.DIGITS, name="readout")(x)  # y_t, (batch, steps, digits)
+    if config.bidirectional:
+        logits = layers.GlobalAveragePooling1D(name="logits")(steps)  # (batch, digits)
+        # The first layer's downward reader alone knows rows 1..t and no more.
+        belief = layers.Dense(signature.DIGITS, name="belief")(outputs[signature.hidden_forward(1)])
+    else:
+        logits = layers.Cropping1D((signature.STEPS - 1, 0), name="last_step")(steps)
+        logits = layers.Flatten(name="logits")(logits)
+        belief = steps
+    outputs[signature.PROBABILITIES] = layers.Softmax(name="answer")(logits)
+    outputs[signature.STEP_PROBABILITIES] = layers.Softmax(name="step_answer")(belief)
+    names = signature.output_names(len(config.units), config.bidirectional)
+    return keras.Model(images, {name: outputs[name] for name in names}, name="scanline")
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same layers with what the loss needs, before any softmax.
+
+    Returns:
+        A model from ``images`` to a dict: ``logits`` (batch, 10), the answer;
+        ``step_logits`` (batch, 28, 10), y_t; ``belief_logits`` (batch, 28, 10), what
+        the downward reader says (the same tensor as y_t without an upward reader).
+    """
+    readout = model.get_layer("readout").output
+    is_bidirectional = any(layer.name == "belief" for layer in model.layers)
+    return keras.Model(
+        model.input,
+        {
+            "logits": model.get_layer("logits").output,
+            "step_logits": readout,
+            "belief_logits": model.get_layer("belief").output if is_bidirectional else readout,
+        },
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in PRESETS:
+        sys.exit(f"usage: python -m model.network {{{','.join(PRESETS)}}}")
+    build(PRESETS[sys.argv[1]]).summary()

@@ -1,0 +1,239 @@
+"""A network's weights as an ONNX graph of standard operators, written node by node.
+
+Keras's own export turns every `SimpleRNN` into a `Loop` (tf2onnx issues 1546, 1684,
+1851): six times slower on one image, and its outputs are called ``Identity:0``. Two
+forms are offered, equal to the last few bits:
+
+``gemm``  The steps are unrolled. What the pixels contribute is one Gemm for all steps;
+          each step then costs one Gemm and one activation, which runtimes fuse. Fast
+          for one image and for batches (figures: ``benchmarks/README.md``).
+``rnn``   The operator `RNN`: a dozen nodes, readable in Netron, for engines that know it.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from model import signature
+from model.weights import Cell, Dense, Layer, Network
+
+OPSET = 18
+IR_VERSION = 8  # the oldest that opset 18 allows: more engines can read it
+Form = Literal["gemm", "rnn"]
+
+
+def build(
+    network: Network, form: Form = "gemm", metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """Write the graph.
+
+    Args:
+        network: from `model.weights.load`.
+        form: ``gemm`` or ``rnn``, see above.
+        metadata: goes into the file's metadata properties.
+
+    Returns:
+        A checked ONNX model; names and shapes as in `model.signature`, the batch
+        dimension symbolic, opset 18.
+    """
+    graph = _Graph()
+    recurrent_layer = {"gemm": _gemm_layer, "rnn": _rnn_layer}[form]
+    x = graph.node("Mul", [signature.IMAGES, graph.constant("scale", np.float32(network.scale))])
+    for number, layer in enumerate(network.layers, start=1):
+        x = recurrent_layer(graph, layer, x, number)
+        if layer.normalization is not None:
+            norm = layer.normalization
+            gamma = graph.constant(f"gamma_{number}", norm.gamma)
+            beta = graph.constant(f"beta_{number}", norm.beta)
+            x = graph.node(
+                "LayerNormalization", [x, gamma, beta], axis=-1, epsilon=norm.epsilon
+            )  # (batch, steps, features)
+
+    if network.bidirectional:
+        # The mean of all y_t = V x_t + c is V mean(x_t) + c: one small Gemm, not 28.
+        answer_input = graph.node("ReduceMean", [x, graph.constant("steps_axis", [1])], keepdims=0)
+    else:
+        answer_input = graph.node(
+            "Gather", [x, graph.constant("last", signature.STEPS - 1)], axis=1
+        )
+    kernel, bias = _dense_constants(graph, "readout", network.readout)
+    logits = graph.node("Gemm", [answer_input, kernel, bias])  # (batch, digits)
+    graph.node("Softmax", [logits], output=signature.PROBABILITIES, axis=-1)
+
+    if network.belief is not None:
+        kernel, bias = _dense_constants(graph, "belief", network.belief)
+        x = signature.hidden_forward(1)
+    belief = graph.node("Add", [graph.node("MatMul", [x, kernel]), bias])  # (batch, steps, digits)
+    graph.node("Softmax", [belief], output=signature.STEP_PROBABILITIES, axis=-1)
+    return graph.model(network, metadata or {})
+
+
+class _Graph:
+    """Collects nodes and constants, and names the tensors between them."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: np.ndarray | float | int | list[int]) -> str:
+        array = np.asarray(value)
+        if array.dtype != np.float32:
+            array = array.astype(np.int64)
+        self.constants[name] = numpy_helper.from_array(array.copy(order="C"), name)
+        return name
+
+    def node(
+        self, operator: str, inputs: list[str], output: str | list[str] | None = None, **attributes
+    ) -> str:
+        """Append a node; returns its (first) output's name."""
+        outputs = [output] if isinstance(output, str) else output
+        outputs = outputs or [f"{operator.lower()}_{len(self.nodes)}"]
+        self.nodes.append(
+            helper.make_node(
+                operator, inputs, outputs, f"{operator}_{len(self.nodes)}", **attributes
+            )
+        )
+        return outputs[0]
+
+    def model(self, network: Network, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        steps, batch = signature.STEPS, "batch"
+        shapes = {
+            signature.PROBABILITIES: (batch, signature.DIGITS),
+            signature.STEP_PROBABILITIES: (batch, steps, signature.DIGITS),
+        }
+        for name in signature.output_names(len(network.layers), network.bidirectional)[2:]:
+            _, number = signature.layer_of(name)
+            shapes[name] = (batch, steps, network.layers[number - 1].forward.units)
+
+        def tensor(name: str, shape: tuple) -> onnx.ValueInfoProto:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+        model = helper.make_model(
+            helper.make_graph(
+                self.nodes,
+                "scanline",
+                [tensor(signature.IMAGES, (batch, steps, signature.PIXELS))],
+                [tensor(name, shape) for name, shape in shapes.items()],
+                list(self.constants.values()),
+            ),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="scanline",
+        )
+        helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def _dense_constants(graph: _Graph, name: str, layer: Dense) -> tuple[str, str]:
+    return (
+        graph.constant(f"{name}_kernel", layer.kernel),
+        graph.constant(f"{name}_bias", layer.bias),
+    )
+
+
+def _gemm_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
+    """One Gemm a step for both readers at once; returns the merged states' name.
+
+    The joint state holds the downward reader at row s beside the upward reader at row
+    27 - s, so a block-diagonal recurrent matrix moves both on by one step.
+    """
+    cells = [cell for cell in (layer.forward, layer.backward) if cell is not None]
+    steps, units = signature.STEPS, layer.forward.units
+    width = units * len(cells)
+    inputs = len(layer.forward.kernel)
+
+    # What the rows contribute, for all steps in one Gemm.
+    rows = graph.node("Reshape", [x, graph.constant(f"rows_shape_{number}", [-1, inputs])])
+    kernel = graph.constant(f"kernel_{number}", np.hstack([cell.kernel for cell in cells]))
+    bias = graph.constant(f"bias_{number}", np.hstack([cell.bias for cell in cells]))
+    drive = graph.node("Gemm", [rows, kernel, bias])  # (batch * steps, width)
+    if layer.backward is not None:
+        shape = graph.constant(f"steps_shape_{number}", [-1, steps, width])
+        drive = graph.node("Reshape", [drive, shape])
+        downward, upward = _halves(graph, drive, units, number)
+        drive = graph.node("Concat", [downward, _reverse(graph, upward)], axis=2)
+    flat = graph.constant(f"flat_shape_{number}", [-1, steps * width])
+    drive = graph.node("Reshape", [drive, flat])
+    drives = [f"drive_{number}_{step}" for step in range(steps)]
+    split = graph.constant(f"split_{number}", [width] * steps)
+    graph.node("Split", [drive, split], output=drives, axis=1)  # each (batch, width)
+
+    recurrent = graph.constant(f"recurrent_kernel_{number}", _block_diagonal(cells))
+    activation = layer.activation.capitalize()  # Tanh, Relu
+    states = [graph.node(activation, [drives[0]])]  # the state before the first row is zero
+    for drive in drives[1:]:
+        states.append(graph.node(activation, [graph.node("Gemm", [states[-1], recurrent, drive])]))
+
+    states = graph.node("Concat", states, axis=1)
+    shape = graph.constant(f"states_shape_{number}", [-1, steps, width])
+    if layer.backward is None:
+        return graph.node("Reshape", [states, shape], output=signature.hidden_forward(number))
+    joint = graph.node("Reshape", [states, shape])  # (batch, steps, width)
+    downward, upward = signature.hidden_forward(number), signature.hidden_backward(number)
+    halves = _halves(graph, joint, units, number, [downward, f"reversed_{number}"])
+    _reverse(graph, halves[1], output=upward)
+    return _merge(graph, layer, downward, upward)
+
+
+def _rnn_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
+    """The operator `RNN`, one for both readers; returns the merged states' name."""
+    cells = [cell for cell in (layer.forward, layer.backward) if cell is not None]
+    kernel = graph.constant(f"kernel_{number}", np.stack([c.kernel.T for c in cells]))
+    recurrent = graph.constant(
+        f"recurrent_kernel_{number}", np.stack([c.recurrent_kernel.T for c in cells])
+    )
+    # B is [input bias | recurrent bias]; Keras has one, so the other is zero.
+    bias = graph.constant(
+        f"bias_{number}", np.stack([np.hstack([c.bias, np.zeros_like(c.bias)]) for c in cells])
+    )
+    by_step = graph.node("Transpose", [x], perm=[1, 0, 2])  # layout=1 is not widely supported
+    states = graph.node(  # (steps, readers, batch, units)
+        "RNN",
+        [by_step, kernel, recurrent, bias],
+        activations=[layer.activation.capitalize()] * len(cells),
+        direction="forward" if layer.backward is None else "bidirectional",
+        hidden_size=layer.forward.units,
+    )
+    readers = [signature.hidden_forward(number), signature.hidden_backward(number)][: len(cells)]
+    by_image = graph.node("Transpose", [states], perm=[1, 2, 0, 3])
+    for index, name in enumerate(readers):
+        reader = graph.constant(f"reader_{index}", index)
+        graph.node("Gather", [by_image, reader], output=name, axis=0)  # (batch, steps, units)
+    return readers[0] if layer.backward is None else _merge(graph, layer, *readers)
+
+
+def _merge(graph: _Graph, layer: Layer, downward: str, upward: str) -> str:
+    if layer.merge_mode == "sum":
+        return graph.node("Add", [downward, upward])
+    return graph.node("Concat", [downward, upward], axis=2)
+
+
+def _halves(
+    graph: _Graph, x: str, units: int, number: int, output: list[str] | None = None
+) -> list[str]:
+    """Split (batch, steps, 2 * units) into the two readers' halves."""
+    output = output or [f"downward_drive_{number}", f"upward_drive_{number}"]
+    sizes = graph.constant(f"halves_{number}", [units, units])
+    graph.node("Split", [x, sizes], output=output, axis=2)
+    return output
+
+
+def _reverse(graph: _Graph, x: str, output: str | None = None) -> str:
+    """Turn the steps of (batch, steps, units) round."""
+    names = ("reverse_from", "reverse_to", "reverse_axis", "reverse_by")
+    ends = [-1], [np.iinfo(np.int64).min], [1], [-1]
+    constants = [graph.constant(name, end) for name, end in zip(names, ends, strict=True)]
+    return graph.node("Slice", [x, *constants], output=output)
+
+
+def _block_diagonal(cells: list[Cell]) -> np.ndarray:
+    """(width, width), one reader's recurrent kernel after the other; zero elsewhere."""
+    if len(cells) == 1:
+        return cells[0].recurrent_kernel
+    first, second = (cell.recurrent_kernel for cell in cells)
+    empty = np.zeros_like(first)
+    return np.block([[first, empty], [empty, second]])

@@ -1,0 +1,133 @@
+"""A trained network as plain arrays, by layer: what `reference` and `onnx_graph` compute from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One reader: state = f(x @ kernel + previous state @ recurrent_kernel + bias)."""
+
+    kernel: np.ndarray  # (inputs, units), U transposed
+    recurrent_kernel: np.ndarray  # (units, units), W transposed
+    bias: np.ndarray  # (units,), b
+
+    @property
+    def units(self) -> int:
+        return len(self.bias)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, over the last axis."""
+
+    gamma: np.ndarray  # (features,)
+    beta: np.ndarray  # (features,)
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    forward: Cell
+    backward: Cell | None
+    activation: str  # "tanh" or "relu"
+    merge_mode: str | None  # "sum" or "concat"; None without a backward cell
+    normalization: Normalization | None
+
+
+@dataclass(frozen=True)
+class Dense:
+    kernel: np.ndarray  # (inputs, digits)
+    bias: np.ndarray  # (digits,)
+
+
+@dataclass(frozen=True)
+class Network:
+    """All numbers of a network; see `model.network` for the equations."""
+
+    scale: float  # raw pixels are multiplied by it
+    layers: tuple[Layer, ...]
+    readout: Dense
+    belief: Dense | None  # None: the belief is the read-out's own y_t
+
+    @property
+    def bidirectional(self) -> bool:
+        return self.layers[0].backward is not None
+
+
+def from_keras(model: "keras.Model") -> Network:
+    """Take the arrays (float32) out of a model that `model.network.build` made.
+
+    Raises:
+        ValueError: the model has other layers than `build` makes.
+    """
+    by_name = {layer.name: layer for layer in model.layers}
+    try:
+        depth = sum(name.startswith("rnn_") for name in by_name)
+        return Network(
+            scale=float(by_name["scale"].scale),
+            layers=tuple(_layer(by_name, number) for number in range(1, depth + 1)),
+            readout=_dense(by_name["readout"]),
+            belief=_dense(by_name["belief"]) if "belief" in by_name else None,
+        )
+    except (KeyError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"not a network of model/network.py (layers: {', '.join(by_name)}): {error!r}"
+        ) from error
+
+
+def load(path: Path | str) -> Network:
+    """Read a ``.keras`` file; see `load_keras` for the errors."""
+    return from_keras(load_keras(path))
+
+
+def load_keras(path: Path | str) -> "keras.Model":
+    """Load a ``.keras`` file, or raise ValueError with a line that says what is wrong."""
+    import keras  # slow; not needed by those who only use the dataclasses
+
+    if not Path(path).is_file():
+        raise ValueError(f"no such file: {path}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the broken part of the file led to
+        raise ValueError(f"{path} is not a readable .keras file: {error}") from error
+
+
+def _layer(by_name: dict, number: int) -> Layer:
+    rnn = by_name[f"rnn_{number}"]
+    normalization = by_name.get(f"normalization_{number}")
+    merge = by_name.get(f"merge_{number}")
+    forward = getattr(rnn, "forward_layer", rnn)
+    return Layer(
+        forward=_cell(forward),
+        backward=_cell(rnn.backward_layer) if merge else None,
+        activation=forward.activation.__name__,
+        merge_mode={"Add": "sum", "Concatenate": "concat"}[type(merge).__name__] if merge else None,
+        normalization=normalization
+        and Normalization(
+            gamma=_array(normalization.gamma),
+            beta=_array(normalization.beta),
+            epsilon=normalization.epsilon,
+        ),
+    )
+
+
+def _cell(rnn: "keras.layers.SimpleRNN") -> Cell:
+    cell = rnn.cell
+    return Cell(_array(cell.kernel), _array(cell.recurrent_kernel), _array(cell.bias))
+
+
+def _dense(layer: "keras.layers.Dense") -> Dense:
+    return Dense(_array(layer.kernel), _array(layer.bias))
+
+
+def _array(variable: "keras.Variable") -> np.ndarray:
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(variable), dtype=np.float32)

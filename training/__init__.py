@@ -1,0 +1,1 @@
+"""How the networks came to be: data in, run folder out."""

@@ -1,0 +1,120 @@
+"""Train a network:
+
+python -m training --preset stacked --data ../shared/data/mnist.npz --out runs/stacked
+python -m training --resume --out runs/stacked      # go on after a stop, exactly
+KERAS_BACKEND=jax python -m training ...            # without TensorFlow
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+from training.config import DEFAULTS, TrainingConfig
+from training.errors import TrainingError
+
+# What a resumed run may still be told; the rest stands in its config.json.
+_ON_RESUME = {"data", "out", "resume", "backend"}
+_NUMBERS = {
+    "epochs": (int, "times through the training digits"),
+    "batch_size": (int, "digits a step"),
+    "learning_rate": (float, "peak of the schedule"),
+    "weight_decay": (float, "AdamW's, on kernels"),
+    "ema": (float, "memory of the weights' average; 0 keeps the last weights"),
+    "validation": (int, "digits held out from the end of the training set"),
+    "seed": (int, "of weights, order and augmentation"),
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m training",
+        description="Train a network on MNIST rows and write a run folder.",
+        argument_default=argparse.SUPPRESS,
+        epilog="The test set is read once, at the end.",
+    )
+    parser.add_argument("--preset", choices=DEFAULTS, help="the network (stacked)")
+    parser.add_argument(
+        "--data", type=Path, help="mnist.npz or its folder (else SCANLINE_DATA, else download)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="run folder to write")
+    parser.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
+    parser.add_argument("--backend", choices=("tensorflow", "jax"), help="else KERAS_BACKEND")
+    for name, (kind, text) in _NUMBERS.items():
+        default = getattr(DEFAULTS["stacked"], name)
+        by_preset = " for stacked" if name == "learning_rate" else ""
+        parser.add_argument(_flag(name), type=kind, help=f"{text} ({default}{by_preset})")
+    clip = parser.add_mutually_exclusive_group()
+    clip.add_argument(
+        "--clipnorm", type=float, help="largest norm of each variable's gradient (1.0)"
+    )
+    clip.add_argument(
+        "--global-clipnorm", type=float, help="largest norm of the whole gradient (the textbook's)"
+    )
+    clip.add_argument("--no-clip", action="store_true", help="do not clip")
+    parser.add_argument(
+        "--no-augment", dest="augment", action="store_false", help="the digits as they are"
+    )
+    return parser
+
+
+def make_config(arguments: dict) -> TrainingConfig:
+    """The preset's defaults, changed by what was given.
+
+    Raises:
+        TrainingError: a value is out of range, or given although the run is resumed.
+    """
+    if arguments.get("resume"):
+        given = sorted(_flag(name) for name in set(arguments) - _ON_RESUME)
+        if given:
+            raise TrainingError(f"a resumed run keeps its settings: leave out {', '.join(given)}")
+        return _stored_config(arguments["out"])
+    known = {field.name for field in fields(TrainingConfig)}
+    changes = {name: value for name, value in arguments.items() if name in known}
+    if "no_clip" in arguments or "global_clipnorm" in arguments:
+        changes["clipnorm"] = None
+    return replace(DEFAULTS[arguments.get("preset", "stacked")], **changes)
+
+
+def main(argv: list[str]) -> int:
+    arguments = vars(make_parser().parse_args(argv))
+    if "backend" in arguments:
+        os.environ["KERAS_BACKEND"] = arguments["backend"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        config = make_config(arguments)
+        from training import train  # after the backend is set: Keras reads it once
+
+        command = shlex.join(["python", "-m", "training", *argv])
+        train.run(
+            config, arguments.get("data"), arguments["out"], command, arguments.get("resume", False)
+        )
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: cannot write {arguments['out']}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: python -m training --resume --out {arguments['out']}")
+        return 130
+    return 0
+
+
+def _stored_config(out: Path) -> TrainingConfig:
+    import json
+
+    path = out / "config.json"
+    if not path.is_file():
+        raise TrainingError(f"nothing to resume: no {path}")
+    return TrainingConfig.from_json(json.loads(path.read_text())["training"])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

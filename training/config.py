@@ -1,0 +1,69 @@
+"""What a training run can be told, with a default for each preset and the reason for it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from training.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of one run; together with the data and the backend they determine it."""
+
+    preset: str = "stacked"
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    """Peak of a cosine that starts with a linear warm-up and ends at 0."""
+    warmup: float = 0.08
+    """Share of all steps over which the rate rises."""
+    weight_decay: float = 0.02
+    """AdamW, on kernels only (Loshchilov & Hutter 2019)."""
+    clipnorm: float | None = 1.0
+    """Largest norm of each variable's gradient: what Keras calls `clipnorm`."""
+    global_clipnorm: float | None = None
+    """Largest norm of the whole gradient (Pascanu et al. 2013); excludes `clipnorm`."""
+    ema: float = 0.998
+    """Evaluate and keep an average of the weights with this memory; 0 keeps the last ones."""
+    step_loss: float = 0.5
+    """Weight of the mean cross-entropy of y_t, the read-out at each step."""
+    belief_loss: float = 0.1
+    """Weight of the mean cross-entropy of the downward reader's own read-out."""
+    augment: bool = True
+    validation: int = 10_000
+    """Digits held out from the end of the training set."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.clipnorm is not None and self.global_clipnorm is not None:
+            raise TrainingError(
+                "clipnorm (each variable) and global_clipnorm (all together) exclude each other: "
+                "give one"
+            )
+        positive = ("epochs", "batch_size", "learning_rate", "validation")
+        for name in (*positive, "clipnorm", "global_clipnorm"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise TrainingError(f"{name} must be above 0, not {value}")
+        for name in ("warmup", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(
+                    f"{name} must be in 0..1 (1 excluded), not {getattr(self, name)}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+# tanh saturates where relu does not, and stands a larger rate.
+DEFAULTS: dict[str, TrainingConfig] = {
+    "elman": TrainingConfig("elman", learning_rate=1.5e-3),
+    "bidirectional": TrainingConfig("bidirectional", learning_rate=1.5e-3),
+    "stacked": TrainingConfig("stacked"),
+}

@@ -1,0 +1,182 @@
+"""One optimizer step, compiled, on either backend; and the state that it moves.
+
+Own code rather than `Model.fit`, because a step here also warps its images on the device,
+measures the gradient before it is clipped and keeps the average of the weights; and so
+that a run can be resumed to the bit.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from model import network, signature
+from training import augment
+from training.config import TrainingConfig
+
+# Takes uint8 images, labels and a warp (or None); returns loss and gradient norms.
+Step = Callable[[np.ndarray, np.ndarray, tuple | None], dict[str, np.ndarray]]
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then half a cosine to 0."""
+
+    def __init__(self, peak: float, steps: int, warmup: float):
+        self.peak, self.steps, self.warmup = peak, steps, max(1, round(warmup * steps))
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rise = (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        fall = 0.5 * (1 + ops.cos(np.pi * ops.clip(progress, 0.0, 1.0)))
+        return self.peak * ops.minimum(rise, fall)
+
+
+def make_optimizer(config: TrainingConfig, model: keras.Model, steps: int) -> keras.Optimizer:
+    """AdamW with `clipnorm` or `global_clipnorm`; decay on kernels only."""
+    optimizer = keras.optimizers.AdamW(
+        Schedule(config.learning_rate, steps, config.warmup),
+        weight_decay=config.weight_decay,
+        clipnorm=config.clipnorm,
+        global_clipnorm=config.global_clipnorm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def loss(outputs: dict, labels, config: TrainingConfig):
+    """CE(answer) + step_loss · mean CE(y_t) + belief_loss · mean CE(downward reader)."""
+
+    def cross_entropy(logits, targets):
+        return ops.mean(
+            keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+        )
+
+    labels = ops.cast(labels, "int32")
+    every_step = ops.repeat(labels[:, None], signature.STEPS, axis=1)
+    total = cross_entropy(outputs["logits"], labels)
+    total += config.step_loss * cross_entropy(outputs["step_logits"], every_step)
+    return total + config.belief_loss * cross_entropy(outputs["belief_logits"], every_step)
+
+
+class Trainer:
+    """A model in training: its weights, their average, and the optimizer's state.
+
+    `step` moves everything by one batch. `model` holds the current weights at all times
+    under TensorFlow, and after `sync` under JAX.
+    """
+
+    def __init__(self, model: keras.Model, config: TrainingConfig, steps: int):
+        self.model, self.config = model, config
+        self.optimizer = make_optimizer(config, model, steps)
+        self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
+        backend = {"jax": _jax_step, "tensorflow": _tensorflow_step}[keras.backend.backend()]
+        self.step: Step
+        self.step, self.sync = backend(self)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Everything that a checkpoint must hold."""
+        return [*self.model.variables, *self.averages, *self.optimizer.variables]
+
+    def evaluated_weights(self) -> list[np.ndarray]:
+        """The weights to evaluate and keep: the averages, or the last ones where ema is 0."""
+        kept = self.averages if self.config.ema else self.model.trainable_variables
+        return [ops.convert_to_numpy(variable) for variable in kept]
+
+    def average(self, average, weight, iteration):
+        # Starts as a plain mean, so that the first random weights are soon forgotten.
+        count = ops.cast(iteration, "float32") + 1
+        memory = ops.minimum(self.config.ema, count / (count + 10))
+        return memory * average + (1 - memory) * weight
+
+    def prepare(self, images, warp):
+        images = ops.cast(images, "float32")
+        return images if warp is None else augment.warp(images, *warp)
+
+
+def _norms(gradients) -> dict:
+    """Norm of the whole gradient and of its largest variable, before clipping."""
+    squares = ops.stack([ops.sum(ops.square(g)) for g in gradients])
+    return {
+        "gradient_norm": ops.sqrt(ops.sum(squares)),
+        "largest_variable_norm": ops.sqrt(ops.max(squares)),
+    }
+
+
+def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
+    import tensorflow as tf
+
+    logits = network.logits_model(trainer.model)
+    weights = trainer.model.trainable_variables
+
+    @tf.function(reduce_retracing=True)
+    def step(images, labels, warp):
+        with tf.GradientTape() as tape:
+            outputs = logits(trainer.prepare(images, warp), training=True)
+            value = loss(outputs, labels, trainer.config)
+        gradients = tape.gradient(value, weights)
+        iteration = trainer.optimizer.iterations.value
+        trainer.optimizer.apply(gradients, weights)
+        for average, weight in zip(trainer.averages, weights, strict=True):
+            average.assign(trainer.average(average, weight, iteration))
+        return {"loss": value, **_norms(gradients)}
+
+    def run(images, labels, warp):
+        metrics = step(images, labels, warp)
+        return {name: metric.numpy() for name, metric in metrics.items()}
+
+    return run, lambda: None
+
+
+def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
+    import jax
+
+    logits = network.logits_model(trainer.model)
+    optimizer = trainer.optimizer
+    groups = (
+        trainer.model.trainable_variables,
+        trainer.model.non_trainable_variables,
+        optimizer.variables,
+        trainer.averages,
+    )
+
+    @jax.jit
+    def step(state, images, labels, warp):
+        weights, others, optimizer_state, averages = state
+
+        def forward(weights):
+            outputs, moved = logits.stateless_call(
+                weights, others, trainer.prepare(images, warp), training=True
+            )
+            return loss(outputs, labels, trainer.config), moved
+
+        (value, others), gradients = jax.value_and_grad(forward, has_aux=True)(weights)
+        iteration = optimizer_state[0]  # Keras builds it first
+        weights, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, weights)
+        averages = [
+            trainer.average(a, w, iteration) for a, w in zip(averages, weights, strict=True)
+        ]
+        state = weights, others, optimizer_state, averages
+        return state, {"loss": value, **_norms(gradients)}
+
+    state = None
+
+    def run(images, labels, warp):
+        nonlocal state
+        if state is None:  # first step, or a checkpoint was read
+            state = tuple([variable.value for variable in group] for group in groups)
+        state, metrics = step(state, images, labels, warp)
+        return jax.device_get(metrics)
+
+    def sync():
+        nonlocal state
+        if state is not None:
+            for group, values in zip(groups, state, strict=True):
+                for variable, value in zip(group, values, strict=True):
+                    variable.assign(value)
+            state = None
+
+    return run, sync
