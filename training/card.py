@@ -22,7 +22,7 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "training_data": "MNIST (LeCun, Cortes, Burges), "
         f"{60_000 - training['validation']:,} of the 60,000 training digits",
         "command": settings["command"],
-        "commit": _commit(),
+        "commit": settings["commit"],
         "date": datetime.now(UTC).date().isoformat(),
         "seed": training["seed"],
         "epochs": training["epochs"],
@@ -39,7 +39,7 @@ def write(path: Path, card: dict[str, Any]) -> None:
     path.write_text(json.dumps(card, indent=2) + "\n")
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the code, marked where it had changes; None outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
     try:

@@ -69,6 +69,7 @@ def run(
             "training": config.to_json(),
             "network": PRESETS[config.preset].to_json(),
             "command": command,
+            "commit": card.commit(),
             "device": device.describe(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
