@@ -136,47 +136,41 @@ def _dense_constants(graph: _Graph, name: str, layer: Dense) -> tuple[str, str]:
 
 
 def _gemm_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
-    """One Gemm a step for both readers at once; returns the merged states' name.
-
-    The joint state holds the downward reader at row s beside the upward reader at row
-    27 - s, so a block-diagonal recurrent matrix moves both on by one step.
-    """
-    cells = [cell for cell in (layer.forward, layer.backward) if cell is not None]
-    steps, units = signature.STEPS, layer.forward.units
-    width = units * len(cells)
+    """One Gemm a step for each reader; returns the merged states' name."""
     inputs = len(layer.forward.kernel)
-
-    # What the rows contribute, for all steps in one Gemm.
     rows = graph.node("Reshape", [x, graph.constant(f"rows_shape_{number}", [-1, inputs])])
-    kernel = graph.constant(f"kernel_{number}", np.hstack([cell.kernel for cell in cells]))
-    bias = graph.constant(f"bias_{number}", np.hstack([cell.bias for cell in cells]))
-    drive = graph.node("Gemm", [rows, kernel, bias])  # (batch * steps, width)
-    if layer.backward is not None:
-        shape = graph.constant(f"steps_shape_{number}", [-1, steps, width])
-        drive = graph.node("Reshape", [drive, shape])
-        downward, upward = _halves(graph, drive, units, number)
-        drive = graph.node("Concat", [downward, _reverse(graph, upward)], axis=2)
-    flat = graph.constant(f"flat_shape_{number}", [-1, steps * width])
-    drive = graph.node("Reshape", [drive, flat])
-    drives = [f"drive_{number}_{step}" for step in range(steps)]
-    split = graph.constant(f"split_{number}", [width] * steps)
-    graph.node("Split", [drive, split], output=drives, axis=1)  # each (batch, width)
-
-    recurrent = graph.constant(f"recurrent_kernel_{number}", _block_diagonal(cells))
-    activation = layer.activation.capitalize()  # Tanh, Relu
-    states = [graph.node(activation, [drives[0]])]  # the state before the first row is zero
-    for drive in drives[1:]:
-        states.append(graph.node(activation, [graph.node("Gemm", [states[-1], recurrent, drive])]))
-
-    states = graph.node("Concat", states, axis=1)
-    shape = graph.constant(f"states_shape_{number}", [-1, steps, width])
-    if layer.backward is None:
-        return graph.node("Reshape", [states, shape], output=signature.hidden_forward(number))
-    joint = graph.node("Reshape", [states, shape])  # (batch, steps, width)
     downward, upward = signature.hidden_forward(number), signature.hidden_backward(number)
-    halves = _halves(graph, joint, units, number, [downward, f"reversed_{number}"])
-    _reverse(graph, halves[1], output=upward)
+    _gemm_reader(graph, layer.forward, layer.activation, rows, downward)
+    if layer.backward is None:
+        return downward
+    _gemm_reader(graph, layer.backward, layer.activation, rows, upward, upwards=True)
     return _merge(graph, layer, downward, upward)
+
+
+def _gemm_reader(
+    graph: _Graph, cell: Cell, activation: str, rows: str, name: str, upwards: bool = False
+) -> None:
+    """Unroll one reader over `rows` (batch * steps, inputs); its states are called `name`."""
+    steps, units = signature.STEPS, cell.units
+    # What the rows contribute, for all steps in one Gemm: (batch * steps, units).
+    kernel = graph.constant(f"{name}_kernel", cell.kernel)
+    drive = graph.node("Gemm", [rows, kernel, graph.constant(f"{name}_bias", cell.bias)])
+    flat = graph.constant(f"flat_shape_{units}", [-1, steps * units])
+    drives = [f"{name}_drive_{step}" for step in range(steps)]  # each (batch, units)
+    split = graph.constant(f"split_{units}", [units] * steps)
+    graph.node("Split", [graph.node("Reshape", [drive, flat]), split], output=drives, axis=1)
+
+    recurrent = graph.constant(f"{name}_recurrent_kernel", cell.recurrent_kernel)
+    states: dict[int, str] = {}
+    state = None
+    for step in reversed(range(steps)) if upwards else range(steps):
+        total = drives[step]  # alone at the first step: the state before it is zero
+        if state is not None:
+            total = graph.node("Gemm", [state, recurrent, total])
+        state = states[step] = graph.node(activation.capitalize(), [total])  # Tanh, Relu
+    in_row_order = graph.node("Concat", [states[step] for step in range(steps)], axis=1)
+    shape = graph.constant(f"states_shape_{units}", [-1, steps, units])
+    graph.node("Reshape", [in_row_order, shape], output=name)
 
 
 def _rnn_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
@@ -210,30 +204,3 @@ def _merge(graph: _Graph, layer: Layer, downward: str, upward: str) -> str:
     if layer.merge_mode == "sum":
         return graph.node("Add", [downward, upward])
     return graph.node("Concat", [downward, upward], axis=2)
-
-
-def _halves(
-    graph: _Graph, x: str, units: int, number: int, output: list[str] | None = None
-) -> list[str]:
-    """Split (batch, steps, 2 * units) into the two readers' halves."""
-    output = output or [f"downward_drive_{number}", f"upward_drive_{number}"]
-    sizes = graph.constant(f"halves_{number}", [units, units])
-    graph.node("Split", [x, sizes], output=output, axis=2)
-    return output
-
-
-def _reverse(graph: _Graph, x: str, output: str | None = None) -> str:
-    """Turn the steps of (batch, steps, units) round."""
-    names = ("reverse_from", "reverse_to", "reverse_axis", "reverse_by")
-    ends = [-1], [np.iinfo(np.int64).min], [1], [-1]
-    constants = [graph.constant(name, end) for name, end in zip(names, ends, strict=True)]
-    return graph.node("Slice", [x, *constants], output=output)
-
-
-def _block_diagonal(cells: list[Cell]) -> np.ndarray:
-    """(width, width), one reader's recurrent kernel after the other; zero elsewhere."""
-    if len(cells) == 1:
-        return cells[0].recurrent_kernel
-    first, second = (cell.recurrent_kernel for cell in cells)
-    empty = np.zeros_like(first)
-    return np.block([[first, empty], [empty, second]])

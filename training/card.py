@@ -48,3 +48,55 @@ def commit() -> str | None:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def to_markdown(card: dict[str, Any]) -> str:
+    """The model card for people (after Mitchell et al. 2019, Model Cards)."""
+    validation, test = card["validation"], card["test"]
+    rows = (8, 12, 15, 18, 22, 28)
+    belief = test["belief_error_percent_by_row"]
+    hashes = "\n".join(f"- `{name}`: `{value}`" for name, value in card["sha256"].items())
+    return f"""# Model card: {card["name"]}, version {card["version"]}
+
+Written by `python -m training.release`; the same figures for machines: `card.json`.
+
+A `{card["preset"]}` network ({card["parameters"]:,} parameters) of vanilla recurrent
+layers reads the 28 rows of an image from top to bottom and from bottom to top, and says
+which digit 0 to 9 it is. Inputs, outputs and their units: `model/signature.py`.
+
+| | |
+|---|---|
+| Network | `{json.dumps(card["network"])}` |
+| Training data | {card["training_data"]} |
+| Command | `{card["command"]}` |
+| Commit, date | {card["commit"]}, {card["date"]} |
+| Seed, epochs (best) | {card["seed"]}, {card["epochs"]} ({card["best_epoch"]}) |
+| Device, wall time | {card["device"]}, {card["wall_time_seconds"] / 60:.0f} minutes |
+| Validation error | {_error(validation)} |
+| **Test error** | **{_error(test)}** |
+| Licence | {card["licence"]} |
+
+What the downward reader has right on the test set, by rows read:
+
+| after row | {" | ".join(str(row) for row in rows)} |
+|---{"|---" * len(rows)}|
+| % right | {" | ".join(f"{100 - belief[row - 1]:.1f}" for row in rows)} |
+
+The best epoch was chosen on the validation digits; the test set was read once, after that.
+
+**Use it for** digits drawn or photographed alone and prepared by `model/preprocess.py`.
+**Do not use it for** anything where a wrong digit does harm: it was trained on digits of
+US census clerks and high-school pupils, answers with a digit whatever it is shown, and
+its probabilities are not calibrated on other people's handwriting.
+
+SHA-256:
+
+{hashes}
+"""
+
+
+def _error(evaluation: dict[str, Any]) -> str:
+    low, high = evaluation["interval_95_percent"]
+    wrong, count = evaluation["wrong"], evaluation["count"]
+    percent = evaluation["error_percent"]
+    return f"{percent:.2f} % ({wrong} of {count:,}; 95 % interval {low:.2f} to {high:.2f} %)"

@@ -114,7 +114,12 @@ def _epoch(
     rng = np.random.default_rng([trainer.config.seed, epoch])
     losses, norms, largest = [], [], []
     bar = tqdm(
-        _batches(digits, batch, steps, rng), f"epoch {epoch}", steps, leave=False, unit="step"
+        _batches(digits, batch, steps, rng),
+        f"epoch {epoch}",
+        steps,
+        leave=False,
+        unit="step",
+        disable=None,
     )
     for images, labels in bar:
         warp = augment.draw(rng, batch) if trainer.config.augment else None
