@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def check_images(real: Path | None) -> np.ndarray:
         return images
     path = real / "mnist.npz" if real.is_dir() else real
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             digits = file["x_train"][-CHECKED_IMAGES:]  # the end: held out from training
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ExportError(f"--data {path} is not a readable mnist.npz: {error}") from error
     return np.concatenate([images, digits.reshape(-1, *side).astype(np.float32)])
 

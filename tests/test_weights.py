@@ -45,5 +45,5 @@ def test_files_that_are_no_network(tmp_path):
 
 def test_another_keras_model_is_named_as_such():
     model = keras.Sequential([keras.Input((28, 28)), keras.layers.SimpleRNN(4)])
-    with pytest.raises(ValueError, match="not a network of model/network.py"):
+    with pytest.raises(ValueError, match=r"not a network of model/network\.py"):
         weights.from_keras(model)

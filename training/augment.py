@@ -59,8 +59,9 @@ def warp(images, affine, elastic):
     bend = ops.matmul(ops.matmul(upsample, elastic), upsample.T)  # (batch, 2, 28, 28)
     source = source + ops.reshape(bend, ops.shape(source)) + centre
 
-    # A page margin of one pixel catches what points outside.
-    source = ops.clip(source + 1, 0, _SIDE)
+    # A margin of empty page catches what points outside: one pixel, and one more for the
+    # right and lower neighbour of its last point.
+    source = ops.clip(source + 1, 0, _SIDE + 1)
     corner = ops.floor(source)
     (down, right), (y0, x0) = _pair(source - corner), _pair(ops.cast(corner, "int32"))
     margin = ops.pad(images, ((0, 0), (1, 2), (1, 2)))

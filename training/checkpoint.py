@@ -36,7 +36,7 @@ def load(folder: Path, variables: list[keras.Variable]) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"nothing to resume: no {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = [file[f"variable_{i}"] for i in range(len(variables))]
             progress = json.loads(str(file["progress"]))
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:

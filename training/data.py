@@ -74,7 +74,7 @@ def find(path: Path | str | None) -> Path:
 def _load(path: Path | str | None, split: str) -> Digits:
     path = find(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             images, labels = file[f"x_{split}"], file[f"y_{split}"]
     except KeyError as error:
         raise TrainingError(

@@ -1,0 +1,56 @@
+"""Settings: what excludes what, and the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.__main__ import make_config, make_parser
+from training.config import DEFAULTS, TrainingConfig
+from training.errors import TrainingError
+
+
+def parse(*arguments: str) -> TrainingConfig:
+    return make_config(vars(make_parser().parse_args([*arguments, "--out", "x"])))
+
+
+def test_defaults():
+    assert parse() == DEFAULTS["stacked"]
+    assert parse("--preset", "elman") == DEFAULTS["elman"]
+    assert parse().clipnorm == 1.0
+
+
+def test_kinds_of_clipping():
+    assert parse("--clipnorm", "0.5").clipnorm == 0.5
+    textbook = parse("--global-clipnorm", "5")
+    assert (textbook.clipnorm, textbook.global_clipnorm) == (None, 5)
+    none = parse("--no-clip")
+    assert (none.clipnorm, none.global_clipnorm) == (None, None)
+
+
+def test_both_kinds_of_clipping_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse("--clipnorm", "1", "--global-clipnorm", "1")
+    assert "not allowed with" in capsys.readouterr().err
+    with pytest.raises(TrainingError, match="exclude each other"):
+        TrainingConfig(clipnorm=1, global_clipnorm=1)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--epochs", "0"], ["--batch-size", "-1"], ["--clipnorm", "0"], ["--ema", "1"]],
+)
+def test_values_out_of_range_are_named(flags):
+    with pytest.raises(TrainingError, match=flags[0][2:].replace("-", "_")):
+        parse(*flags)
+
+
+def test_a_resumed_run_keeps_its_settings(tmp_path: Path):
+    stored = TrainingConfig(epochs=7, seed=3)
+    (tmp_path / "config.json").write_text(json.dumps({"training": stored.to_json()}))
+    arguments = {"resume": True, "out": tmp_path}
+    assert make_config(arguments) == stored
+    with pytest.raises(TrainingError, match="leave out --epochs"):
+        make_config(arguments | {"epochs": 9})
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        make_config({"resume": True, "out": tmp_path / "none"})
