@@ -48,7 +48,7 @@ class Predictor:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
 
     Raises:
-        ModelError: no such file, not an ONNX network, or outputs missing.
+        ModelError: no such file, not an ONNX network, or not with that signature.
     """
 
     def __init__(self, path: Path | str = RELEASE / "scanline.onnx", threads: int = 1):
@@ -87,12 +87,39 @@ class Predictor:
                 f"{self.path} lacks the outputs {', '.join(missing)}: "
                 "export it with `python -m model.export`"
             )
+        shapes = {
+            signature.IMAGES: [signature.STEPS, signature.PIXELS],
+            signature.PROBABILITIES: [signature.DIGITS],
+            signature.STEP_PROBABILITIES: [signature.STEPS, signature.DIGITS],
+        }
+        for node in [*self.inputs, *self.outputs]:
+            batch, *shape = node.shape or [None]
+            if isinstance(batch, int) or shape != shapes.get(node.name, shape):
+                expected = ", ".join(map(str, shapes.get(node.name, ["..."])))
+                raise ModelError(
+                    f"{self.path}: {node.name} must have the shape (batch, {expected}) with "
+                    f"any batch, found {node.shape}"
+                )
+            if node.type != "tensor(float)":
+                raise ModelError(f"{self.path}: {node.name} must be float32, found {node.type}")
 
     @cached_property
     def card(self) -> dict:
-        """The model card beside the file, or an empty dict."""
+        """The model card beside the file, or an empty dict.
+
+        Raises:
+            ModelError: ``card.json`` is not a JSON object.
+        """
         path = self.path.with_name("card.json")
-        return json.loads(path.read_text()) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:  # not JSON, or not UTF-8
+            raise ModelError(f"{path} is not JSON: {error}") from error
+        if not isinstance(card, dict):
+            raise ModelError(f"{path} must hold a JSON object")
+        return card
 
     def run(self, images: np.ndarray, outputs: list[str] | None = None) -> dict[str, np.ndarray]:
         """Run the network on a batch.
