@@ -46,10 +46,10 @@ def test_keras_agrees_on_every_output(name):
 
 
 def test_relative_error():
-    one = np.array([1.0, 0.0])
-    assert reference.relative_error(one, one + [0, 0.5]) == 0.5
-    assert reference.relative_error(100 * one, 100 * one + [0, 0.5]) == 0.005
-    assert reference.relative_error(0.01 * one, 0.01 * one + [0, 0.5]) == 0.5
+    one, shift = np.array([1.0, 0.0]), np.array([0, 0.5])
+    assert reference.relative_error(one, one + shift) == 0.5
+    assert reference.relative_error(100 * one, 100 * one + shift) == 0.005
+    assert reference.relative_error(0.01 * one, 0.01 * one + shift) == 0.5
     assert reference.relative_error(one, one * np.nan) == np.inf
     with pytest.raises(ValueError, match="shapes differ"):
         reference.relative_error(one, one[:1])

@@ -1,0 +1,70 @@
+"""The released network is what its card says, and a run can be released."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from model import export, reference, weights
+from serving.predictor import RELEASE, Predictor
+from tests.digits import save_digits
+from tests.networks import random_images
+from training import card, release
+from training.config import TrainingConfig
+from training.errors import TrainingError
+
+CARD = json.loads((RELEASE / "card.json").read_text())
+
+
+def test_files_are_those_of_the_card():
+    assert set(CARD["sha256"]) == {"scanline.keras", "scanline.onnx"}
+    for name, expected in CARD["sha256"].items():
+        assert hashlib.sha256((RELEASE / name).read_bytes()).hexdigest() == expected
+    assert sum(path.stat().st_size for path in RELEASE.iterdir()) < 8_000_000
+
+
+def test_onnx_equals_the_reference():
+    predictor = Predictor(RELEASE / "scanline.onnx")
+    images = random_images(64)
+    expected = reference.forward(weights.load(RELEASE / "scanline.keras"), images)
+    export.verify(expected, predictor.run(images), "the release")
+    assert predictor.metadata["version"] == CARD["version"]
+
+
+def test_card_meets_the_bar():
+    assert CARD["test"]["count"] == 10_000
+    assert CARD["test"]["error_percent"] <= 1.5
+    low, high = CARD["test"]["interval_95_percent"]
+    assert low < CARD["test"]["error_percent"] < high
+    assert CARD["parameters"] == 143_636
+    assert f"{CARD['test']['error_percent']:.2f} %" in (RELEASE / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    from training import train
+
+    folder = tmp_path_factory.mktemp("run")
+    path = save_digits(folder / "mnist.npz")
+    config = TrainingConfig("elman", epochs=1, validation=100)
+    train.run(config, path, folder / "run", command="python -m training")
+    return folder / "run"
+
+
+def test_a_run_becomes_a_release(run_folder, tmp_path, capsys):
+    assert release.main([str(run_folder), "--to", str(tmp_path / "new")]) == 0
+    assert "released into" in capsys.readouterr().out
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert names == ["README.md", "card.json", "scanline.keras", "scanline.onnx"]
+    content = json.loads((tmp_path / "new" / card.NAME).read_text())
+    predictor = Predictor(tmp_path / "new" / "scanline.onnx")
+    assert predictor.metadata["preset"] == content["preset"] == "elman"
+    assert json.loads(predictor.metadata["test"]) == content["test"]
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(TrainingError, match="not finished"):
+        release.release(tmp_path, tmp_path / "new", data=None)
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,144 @@
+"""Whole runs of the command on both backends, on a small data set made here."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import weights
+from tests.digits import save_digits
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--preset", "bidirectional", "--validation", "100", "--batch-size", "50"]
+NOT_TIMED = ("seconds", "images_per_second")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return save_digits(tmp_path_factory.mktemp("data") / "mnist.npz")
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "training", *map(str, arguments)]
+
+
+def train(*arguments: str | Path, backend: str = "tensorflow", code: int = 0) -> str:
+    """Run the command; returns what it printed."""
+    result = subprocess.run(
+        command(*arguments, "--backend", backend),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout + result.stderr
+
+
+def history(out: Path) -> list[dict]:
+    rows = json.loads((out / "metrics.json").read_text())["history"]
+    return [{k: v for k, v in row.items() if k not in NOT_TIMED} for row in rows]
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_run_learns_and_writes_everything(backend, data, tmp_path):
+    out = tmp_path / "run"
+    printed = train(*SMALL, "--data", data, "--out", out, "--epochs", "12", backend=backend)
+    assert f"{backend} " in printed.splitlines()[0]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["test"]["error_percent"] <= 5, metrics["test"]
+    assert metrics["test"]["count"] == metrics["validation"]["count"] == 100
+    for name in ("learning_curves", "gradient_norm", "confusion"):
+        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    with (out / "metrics.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == [str(i) for i in range(1, 13)]
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))
+    card = json.loads((out / "card.json").read_text())
+    assert card["preset"] == "bidirectional"
+    assert card["parameters"] == 42_772
+    assert card["test"] == metrics["test"]
+    assert weights.load(out / "best.keras").bidirectional
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_one_seed_gives_one_result_and_a_killed_run_goes_on_exactly(backend, data, tmp_path):
+    options = [*SMALL, "--data", data, "--epochs", "4"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(*options, "--out", whole, backend=backend)
+
+    process = subprocess.Popen(
+        command(*options, "--out", killed, "--backend", backend),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 200
+    while not (killed / "checkpoint.npz").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL, "the run ended before it was killed"
+    assert not (killed / "metrics.json").exists()
+
+    train("--resume", "--data", data, "--out", killed, backend=backend)
+    assert history(killed) == history(whole)
+    first, second = (weights.load(out / "best.keras") for out in (whole, killed))
+    np.testing.assert_array_equal(first.layers[0].forward.kernel, second.layers[0].forward.kernel)
+    assert len(history(killed)) == 4
+
+
+def test_jax_trains_without_tensorflow(data, tmp_path):
+    """All installed packages but TensorFlow's are linked into a folder of their own."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for path in Path(np.__file__).parent.parent.iterdir():
+        if not path.name.startswith("tensorflow"):
+            (packages / path.name).symlink_to(path)
+    arguments = [*SMALL, "--data", data, "--out", tmp_path / "run", "--epochs", "1"]
+    result = subprocess.run(
+        [sys.executable, "-S", *command(*arguments)[1:]],  # -S: no other packages
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(packages)},
+    )
+    assert result.returncode == 0, result.stderr
+    without = "import importlib.util as u; assert u.find_spec('keras'); "
+    subprocess.run(
+        [sys.executable, "-S", "-c", f"{without} assert not u.find_spec('tensorflow')"],
+        env=os.environ | {"PYTHONPATH": str(packages)},
+        check=True,
+    )
+
+
+def test_clear_lines_for_what_cannot_be(data, tmp_path):
+    out = ["--out", tmp_path / "run"]
+    assert "give --data" in train(*SMALL, "--data", tmp_path / "none.npz", *out, code=2)
+    assert "smaller --validation" in train("--data", data, *out, code=2)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes.txt").write_text("mine")
+    used = train(*SMALL, "--data", data, "--out", tmp_path / "used", code=2)
+    assert "exists: give another --out, or --resume" in used
+    assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
+    assert "nothing to resume" in train("--resume", *out, code=2)
+
+
+def test_a_full_disk_ends_in_one_line(data, tmp_path):
+    """A limit on the size of files stands in for the disk: the system refuses the write."""
+    arguments = [*SMALL, "--data", str(data), "--out", str(tmp_path / "run"), "--epochs", "1"]
+    code = (
+        "import resource, sys; from training.__main__ import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        f"sys.exit(main({arguments!r}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: cannot write")
+    assert "Traceback" not in result.stderr
