@@ -43,12 +43,14 @@ class Predictor:
     """An ONNX network with the signature of `model.signature`.
 
     Args:
-        path: the ``.onnx`` file; a ``card.json`` beside it is read as `card`.
+        path: the ``.onnx`` file; a ``card.json`` beside it is read as `card`, else that
+            is an empty dict.
         threads: threads of one inference. One is best for single images (measured:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
 
     Raises:
-        ModelError: no such file, not an ONNX network, or not with that signature.
+        ModelError: no such file, not an ONNX network, not with that signature, or a card
+            that is not a JSON object.
     """
 
     def __init__(self, path: Path | str = RELEASE / "scanline.onnx", threads: int = 1):
@@ -73,6 +75,7 @@ class Predictor:
         self.output_names = [output.name for output in self.outputs]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
         self._check_signature()
+        self.card = self._read_card()
 
     def _check_signature(self) -> None:
         if [i.name for i in self.inputs] != [signature.IMAGES]:
@@ -103,13 +106,7 @@ class Predictor:
             if node.type != "tensor(float)":
                 raise ModelError(f"{self.path}: {node.name} must be float32, found {node.type}")
 
-    @cached_property
-    def card(self) -> dict:
-        """The model card beside the file, or an empty dict.
-
-        Raises:
-            ModelError: ``card.json`` is not a JSON object.
-        """
+    def _read_card(self) -> dict:
         path = self.path.with_name("card.json")
         if not path.is_file():
             return {}

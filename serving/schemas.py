@@ -1,0 +1,168 @@
+"""What the API takes and gives, for the OpenAPI document; the work is done without it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from model import signature
+from serving.protocol import DATATYPES, FP32, IMAGE_SHAPE
+
+NAME = "scanline"  # of the server, and of the released model in the examples
+VERSION = "1"
+
+
+class Error(BaseModel):
+    error: str = Field(examples=["the image is empty: send the bytes of an image file"])
+
+
+class Server(BaseModel):
+    name: str = Field(examples=[NAME])
+    version: str
+    extensions: list[str]
+
+
+class Live(BaseModel):
+    live: bool
+
+
+class Ready(BaseModel):
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    name: str = Field(examples=[NAME])
+    ready: bool
+
+
+class Tensor(BaseModel):
+    name: str
+    datatype: Literal["FP32"]
+    shape: list[int] = Field(description="-1 is any number of images")
+
+
+class Model(BaseModel):
+    name: str = Field(examples=[NAME])
+    versions: list[str] = Field(examples=[[VERSION]])
+    platform: str
+    inputs: list[Tensor] = Field(
+        examples=[[{"name": signature.IMAGES, "datatype": FP32, "shape": [-1, *IMAGE_SHAPE]}]]
+    )
+    outputs: list[Tensor] = Field(
+        examples=[
+            [
+                {
+                    "name": signature.PROBABILITIES,
+                    "datatype": FP32,
+                    "shape": [-1, signature.DIGITS],
+                }
+            ]
+        ]
+    )
+
+
+class OutputTensor(Tensor):
+    shape: list[int]
+    data: list[float] = Field(description="row-major, flat")
+
+
+class InferAnswer(BaseModel):
+    model_name: str = Field(examples=[NAME])
+    model_version: str = Field(examples=[VERSION])
+    id: str | None = Field(None, description="the request's, if it had one")
+    outputs: list[OutputTensor]
+
+
+class Result(BaseModel):
+    """The answer for one file; `error` stands alone with `file`."""
+
+    file: str | None = Field(description="as uploaded; null for a raw body")
+    digit: int | None = Field(None, ge=0, le=9, description="null when rejected")
+    confidence: float | None = Field(None, description="probability of that digit, 0..1")
+    probabilities: list[float] | None = Field(None, description="of the digits 0..9, sum 1")
+    rejected: bool | None = None
+    reason: str | None = Field(None, description="why it is rejected", examples=["no ink"])
+    error: str | None = Field(None, description="why this file cannot be read")
+
+
+class Classified(BaseModel):
+    model: str = Field(examples=[NAME])
+    results: list[Result]
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}}
+
+
+INFER_BODY = _body(
+    {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string", "description": "sent back with the answer"},
+                    "inputs": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "shape", "datatype", "data"],
+                            "properties": {
+                                "name": {"type": "string", "enum": [signature.IMAGES]},
+                                "shape": {
+                                    "type": "array",
+                                    "items": {"type": "integer"},
+                                    "description": "[images, 28, 28]",
+                                },
+                                "datatype": {"type": "string", "enum": list(DATATYPES)},
+                                "data": {
+                                    "type": "array",
+                                    "items": {},
+                                    "description": "pixels 0 (page) to 255 (ink), row by row, "
+                                    "flat or nested as `shape` says",
+                                },
+                            },
+                        },
+                    },
+                    "outputs": {
+                        "type": "array",
+                        "description": "wanted outputs; all when left out",
+                        "items": {
+                            "type": "object",
+                            "required": ["name"],
+                            "properties": {"name": {"type": "string"}},
+                        },
+                    },
+                },
+            },
+            "example": {
+                "id": "42",
+                "inputs": [
+                    {
+                        "name": signature.IMAGES,
+                        "shape": [1, *IMAGE_SHAPE],
+                        "datatype": "UINT8",
+                        "data": [0] * (signature.STEPS * signature.PIXELS),
+                    }
+                ],
+                "outputs": [{"name": signature.PROBABILITIES}],
+            },
+        }
+    }
+)
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+CLASSIFY_BODY = _body(
+    {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {"type": "array", "items": _BINARY["schema"]}},
+                "additionalProperties": {"type": "string", "format": "binary"},
+            }
+        },
+        "application/octet-stream": _BINARY,
+        "image/*": _BINARY,
+    }
+)

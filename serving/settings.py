@@ -1,0 +1,148 @@
+"""What an operator can set, by flag or by environment variable; the flag wins.
+
+The fields of `Settings` are the only table: flags, ``SCANLINE_*`` variables and the text
+of ``--help`` are made from them.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from serving.predictor import RELEASE
+
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise argparse.ArgumentTypeError("a value is needed, not an empty text")
+    return value.strip()
+
+
+def _path(value: str) -> Path:
+    return Path(_text(value))
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `most`."""
+
+    def parse(value: str) -> int:
+        # int() alone would take "1_000" and digits of other scripts.
+        number = int(value) if value.isascii() and value.strip().isdecimal() else None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"a whole number from {least} to {most} is needed, not {value!r}"
+            )
+        return number
+
+    return parse
+
+
+def _switch(value: str) -> bool:
+    meanings = {"1": True, "true": True, "yes": True, "on": True}
+    meanings |= {"0": False, "false": False, "no": False, "off": False}
+    try:
+        return meanings[value.strip().lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"1 or 0 is needed, not {value!r}") from None
+
+
+def _log_level(value: str) -> str:
+    if value.strip().lower() not in LOG_LEVELS:
+        raise argparse.ArgumentTypeError(f"one of {', '.join(LOG_LEVELS)} is needed, not {value!r}")
+    return value.strip().lower()
+
+
+def _by(parse: Callable[[str], Any], text: str) -> dict[str, Any]:
+    return {"parse": parse, "help": text}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; `parse` reads it from flags and environment."""
+
+    host: str = field(
+        default="127.0.0.1",
+        metadata=_by(_text, "address to listen on; 0.0.0.0 takes calls from all"),
+    )
+    port: int = field(
+        default=7860, metadata=_by(_whole(0, 65535), "port to listen on; 0 takes a free one")
+    )
+    model: Path = field(
+        default=RELEASE / "scanline.onnx", metadata=_by(_path, "the network, an .onnx file")
+    )
+    ui: bool = field(default=True, metadata=_by(_switch, "offer the page at /, not only the API"))
+    max_body_bytes: int = field(
+        default=8 * 2**20, metadata=_by(_whole(1024, 2**30), "largest request body, in bytes")
+    )
+    max_pixels: int = field(
+        default=25_000_000,
+        metadata=_by(
+            _whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"
+        ),
+    )
+    max_batch: int = field(default=256, metadata=_by(_whole(1, 65536), "most images in a request"))
+    log_level: str = field(
+        default="warning", metadata=_by(_log_level, f"one of {', '.join(LOG_LEVELS)}")
+    )
+
+    @classmethod
+    def parse(
+        cls, argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
+    ) -> Self:
+        """Settings from flags and environment.
+
+        Raises:
+            SystemExit: after ``--help`` (code 0), or after one line on standard error
+                that names the flag or variable in fault (code 2).
+        """
+        parser = _parser()
+        flags = vars(parser.parse_args(argv))
+        values = {}
+        for setting in fields(cls):
+            variable = variable_of(setting.name)
+            if variable in environ:
+                try:
+                    values[setting.name] = setting.metadata["parse"](environ[variable])
+                except argparse.ArgumentTypeError as error:
+                    parser.error(f"{variable}: {error}")
+        return cls(**{**values, **flags})
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return f"SCANLINE_{name.upper()}"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists all settings)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m serving",
+        description="Read handwritten digits: a page at /, the Open Inference Protocol at /v2, "
+        "POST /classify for image files. Each setting is a flag or a variable; the flag wins.",
+        allow_abbrev=False,
+    )
+    for setting in fields(Settings):
+        parse = setting.metadata["parse"]
+        kind = {"action": argparse.BooleanOptionalAction} if parse is _switch else {"type": parse}
+        parser.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            default=argparse.SUPPRESS,  # so that only flags that were given win
+            help=f"{setting.metadata['help']} [{variable_of(setting.name)}, "
+            f"default: {_shown(setting.default)}]",
+            **kind,
+        )
+    return parser
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, Path):
+        return default.relative_to(RELEASE.parent.parent).as_posix()
+    return str(int(default) if isinstance(default, bool) else default)

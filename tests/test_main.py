@@ -1,0 +1,75 @@
+"""`python -m serving` as a process: it starts, says where, drains and ends with the right code."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import save_tiny_model
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def serving(*flags: str):
+    command = [sys.executable, "-m", "serving", "--no-ui", "--port", "0", *flags]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_answers_and_ends_with_0(tiny_model, number):
+    with serving("--model", str(tiny_model)) as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        assert httpx.get(f"{url}/v2/models/tiny/ready").json() == {"name": "tiny", "ready": True}
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+def test_request_in_flight_is_answered_after_sigterm(tiny_model):
+    with serving("--model", str(tiny_model)) as process:
+        port = int(re.search(r":(\d+)", process.stdout.readline())[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+            client.sendall(head + b"te")
+            # An answer to someone else shows that the server has taken the first half in.
+            assert httpx.get(f"http://127.0.0.1:{port}/v2/health/live").status_code == 200
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            client.sendall(b"xt")
+            assert client.recv(1000).startswith(b"HTTP/1.1 415")
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("model", ["none.onnx", "broken.onnx", "foreign.onnx"])
+def test_model_that_cannot_be_used_is_one_line_and_2(tmp_path, model):
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    save_tiny_model(tmp_path / "foreign.onnx", probabilities="Identity:0")
+    with serving("--model", str(tmp_path / model)) as process:
+        assert process.wait(30) == 2
+        text = process.stderr.read()
+        assert model in text
+        assert text.count("\n") == 1
+
+
+def test_taken_port_is_one_line_and_2(tiny_model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving("--model", str(tiny_model), "--port", str(port)) as process:
+            assert process.wait(30) == 2
+            text = process.stderr.read()
+            assert f"127.0.0.1:{port}" in text
+            assert "--port" in text
+            assert text.count("\n") == 1

@@ -1,0 +1,102 @@
+"""The exported network as an object, with the tiny network of conftest.py."""
+
+import numpy as np
+import pytest
+
+from model import signature
+from serving.predictor import ModelError, Predictor
+from tests.conftest import TINY_UNITS, TINY_VERSION, save_tiny_model
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model):
+    return Predictor(tiny_model)
+
+
+@pytest.fixture
+def images():
+    random = np.random.default_rng(1)
+    return random.uniform(0, signature.WHITE, (5, signature.STEPS, signature.PIXELS))
+
+
+def test_all_outputs_by_name(predictor, images):
+    result = predictor.run(images)
+    assert {name: array.shape for name, array in result.items()} == {
+        signature.PROBABILITIES: (5, 10),
+        signature.STEP_PROBABILITIES: (5, 28, 10),
+        signature.hidden_forward(1): (5, 28, TINY_UNITS),
+    }
+    assert all(array.dtype == np.float32 for array in result.values())
+
+
+def test_only_the_outputs_asked_for_in_their_order(predictor, images):
+    names = [signature.STEP_PROBABILITIES, signature.PROBABILITIES]
+    result = predictor.run(images, names)
+    assert list(result) == names
+    everything = predictor.run(images)
+    for name in names:
+        np.testing.assert_array_equal(result[name], everything[name])
+
+
+def test_read_gives_what_run_gives(predictor, images):
+    reading = predictor.read(images[2])
+    result = predictor.run(images[2:3])
+    np.testing.assert_array_equal(reading.probabilities, result[signature.PROBABILITIES][0])
+    np.testing.assert_array_equal(
+        reading.step_probabilities, result[signature.STEP_PROBABILITIES][0]
+    )
+    assert list(reading.hidden_states) == [signature.hidden_forward(1)]
+    assert reading.digit == reading.probabilities.argmax()
+    assert reading.confidence == pytest.approx(reading.probabilities.max())
+
+
+def test_any_array_layout_gives_the_same(predictor, images):
+    expected = predictor.run(images.astype(np.float32))
+    for other in (images, np.asfortranarray(images), np.repeat(images, 2, axis=0)[::2]):
+        result = predictor.run(other)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(result[name], array)
+
+
+def test_metadata_is_read(predictor):
+    assert predictor.metadata["version"] == TINY_VERSION
+
+
+def test_card_beside_the_model(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx")
+    assert Predictor(model).card == {}
+    (tmp_path / "card.json").write_text('{"test_error": 0.01}')
+    assert Predictor(model).card == {"test_error": 0.01}
+    for broken in ("{", "[]"):
+        (tmp_path / "card.json").write_text(broken)
+        with pytest.raises(ModelError, match=r"card\.json"):
+            Predictor(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({signature.IMAGES: "x"}, "one input named 'images' is needed, found x"),
+        ({signature.PROBABILITIES: "Identity:0"}, "lacks the outputs probabilities"),
+        ({signature.hidden_forward(1): "h"}, "lacks the outputs hidden_forward_1"),
+        ({"batch": 1}, "images must have the shape"),
+    ],
+)
+def test_foreign_network_is_told_what_is_missing(tmp_path, changes, message):
+    with pytest.raises(ModelError, match=message):
+        Predictor(save_tiny_model(tmp_path / "m.onnx", **changes))
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ModelError, match="no model at"):
+        Predictor(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="no model at"):
+        Predictor(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x09" * 100])
+def test_not_a_network(tmp_path, content):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"m\.onnx"):
+        Predictor(path)

@@ -1,0 +1,75 @@
+"""Flags and environment variables."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from serving.settings import Settings, variable_of
+
+
+def test_defaults_serve_this_machine_only():
+    settings = Settings.parse([], {})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.ui) == ("127.0.0.1", 7860, True)
+    assert settings.model.name == "scanline.onnx"
+
+
+def test_flag_wins_over_environment():
+    environ = {"SCANLINE_PORT": "1", "SCANLINE_UI": "0", "SCANLINE_HOST": "0.0.0.0"}
+    settings = Settings.parse(["--port", "2", "--ui"], environ)
+    assert (settings.host, settings.port, settings.ui) == ("0.0.0.0", 2, True)
+
+
+@pytest.mark.parametrize(("argv", "environ"), [(["--no-ui"], {}), ([], {"SCANLINE_UI": "off"})])
+def test_page_can_be_switched_off(argv, environ):
+    assert not Settings.parse(argv, environ).ui
+
+
+def test_every_setting_comes_from_its_flag_and_its_variable():
+    values = {
+        "host": ("::1", "::1"),
+        "port": ("80", 80),
+        "model": ("a b.onnx", Path("a b.onnx")),
+        "max_body_bytes": ("2048", 2048),
+        "max_pixels": ("1000", 1000),
+        "max_batch": ("7", 7),
+        "log_level": ("DEBUG", "debug"),
+    }
+    assert {setting.name for setting in fields(Settings)} == {"ui", *values}
+    for name, (text, value) in values.items():
+        assert getattr(Settings.parse([f"--{name.replace('_', '-')}", text], {}), name) == value
+        assert getattr(Settings.parse([], {variable_of(name): text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "culprit"),
+    [
+        (["--port", "http"], {}, "--port"),
+        (["--port", "65536"], {}, "--port"),
+        (["--port", "1_0"], {}, "--port"),
+        (["--max-batch", "0"], {}, "--max-batch"),
+        (["--log-level", "loud"], {}, "--log-level"),
+        (["--host", ""], {}, "--host"),
+        (["--speed", "9"], {}, "--speed"),
+        ([], {"SCANLINE_PORT": "tcp://10.0.0.1:7860"}, "SCANLINE_PORT"),
+        ([], {"SCANLINE_UI": "maybe"}, "SCANLINE_UI"),
+        ([], {"SCANLINE_MAX_PIXELS": "-1"}, "SCANLINE_MAX_PIXELS"),
+    ],
+)
+def test_error_is_one_line_that_names_the_culprit(argv, environ, culprit, capsys):
+    with pytest.raises(SystemExit) as end:
+        Settings.parse(argv, environ)
+    assert end.value.code == 2
+    text = capsys.readouterr().err
+    assert culprit in text
+    assert text.count("\n") == 1
+
+
+def test_help_lists_every_variable_and_default(capsys):
+    with pytest.raises(SystemExit) as end:
+        Settings.parse(["--help"], {})
+    assert end.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "SCANLINE_MODEL, default: model/release/scanline.onnx" in text
+    assert all(variable_of(setting.name) in text for setting in fields(Settings))
