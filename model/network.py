@@ -7,6 +7,10 @@ x_t the pixels of row t scaled to 0..1, and f = tanh or relu:
     k_t = f(W' k_{t+1} + U' x_t + b')     the upward reader     (Schuster & Paliwal 1997)
     y_t = V (h_t + k_t) + c               what the network says at step t
 
+With a window of w rows x_t is rows t - w + 1 to t, those that the reader has read last,
+side by side: the downward reader still knows nothing below row t, the upward reader
+nothing above it.
+
 Without an upward reader the answer is the last step's y. With one, every step knows
 the whole image, and the answer is the mean of all y_t (before the softmax).
 
@@ -19,7 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from model import signature
 
@@ -39,11 +43,19 @@ class NetworkConfig:
     """A Keras initializer; `identity` with relu is the IRNN of Le et al. 2015."""
     normalization: bool = False
     """LayerNormalization of each layer's merged states (Ba et al. 2016)."""
+    window: int = 1
+    """Rows that the first layer reads at each step: the present one and those just read."""
+    score_units: int = 0
+    """Width of the hidden layer behind the score for "this is no digit"; 0: no score."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", tuple(self.units))  # JSON gives lists
         if not self.units or any(not isinstance(u, int) or u < 1 for u in self.units):
             raise ValueError(f"units must be one positive integer for each layer, not {self.units}")
+        if not 1 <= self.window <= signature.STEPS:
+            raise ValueError(f"window must be in 1..28 rows, not {self.window}")
+        if self.score_units < 0:
+            raise ValueError(f"score_units must not be negative, not {self.score_units}")
         for name, allowed in (("merge_mode", ("sum", "concat")), ("activation", ("tanh", "relu"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -87,23 +99,16 @@ def build(config: NetworkConfig) -> keras.Model:
     x = layers.Rescaling(1 / signature.WHITE, name="scale")(images)  # (batch, steps, pixels)
     outputs = {}
     for number, units in enumerate(config.units, start=1):
-        rnn = layers.SimpleRNN(
-            units,
-            activation=config.activation,
-            recurrent_initializer=config.recurrent_initializer,
-            return_sequences=True,
-            name=f"rnn_{number}",
-        )
+        window = config.window if number == 1 else 1
         if config.bidirectional:
-            # merge_mode=None gives both readers, the upward one already turned to row order.
-            rnn = layers.Bidirectional(rnn, merge_mode=None, name=f"rnn_{number}")
-            forward, backward = rnn(x)  # each (batch, steps, units)
+            forward, backward = _two_readers(config, x, number, units, window)
             outputs[signature.hidden_forward(number)] = forward
             outputs[signature.hidden_backward(number)] = backward
             merge = layers.Add if config.merge_mode == "sum" else layers.Concatenate
             x = merge(name=f"merge_{number}")([forward, backward])
         else:
-            x = outputs[signature.hidden_forward(number)] = rnn(x)
+            x = _reader(config, f"rnn_{number}", units)(_window(x, window))
+            outputs[signature.hidden_forward(number)] = x
         if config.normalization:
             x = layers.LayerNormalization(name=f"normalization_{number}")(x)
 
@@ -118,8 +123,50 @@ def build(config: NetworkConfig) -> keras.Model:
         belief = steps
     outputs[signature.PROBABILITIES] = layers.Softmax(name="answer")(logits)
     outputs[signature.STEP_PROBABILITIES] = layers.Softmax(name="step_answer")(belief)
-    names = signature.output_names(len(config.units), config.bidirectional)
+    if config.score_units:
+        pooled = layers.GlobalAveragePooling1D(name="pooled")(x)  # (batch, features)
+        hidden = layers.Dense(config.score_units, activation="relu", name="score_hidden")(pooled)
+        no_digit = layers.Dense(1, name="score_readout")(hidden)
+        outputs[signature.SCORE] = layers.Activation("sigmoid", name="score_answer")(no_digit)
+    names = signature.output_names(
+        len(config.units), config.bidirectional, bool(config.score_units)
+    )
     return keras.Model(images, {name: outputs[name] for name in names}, name="scanline")
+
+
+def _reader(config: NetworkConfig, name: str, units: int, **options) -> layers.SimpleRNN:
+    return layers.SimpleRNN(
+        units,
+        activation=config.activation,
+        recurrent_initializer=config.recurrent_initializer,
+        return_sequences=True,
+        name=name,
+        **options,
+    )
+
+
+def _two_readers(config: NetworkConfig, x, number: int, units: int, window: int) -> tuple:
+    """Downward and upward states, each (batch, steps, units), both in row order."""
+    name = f"rnn_{number}"
+    if window == 1:
+        # merge_mode=None gives both readers, the upward one already turned to row order.
+        both = layers.Bidirectional(_reader(config, name, units), merge_mode=None, name=name)
+        return tuple(both(x))
+    # Bidirectional shows both readers the same input; these two see different rows.
+    forward = _reader(config, f"{name}_forward", units)(_window(x, window))
+    backward = _reader(config, f"{name}_backward", units, go_backwards=True)
+    return forward, ops.flip(backward(_window(x, window, upwards=True)), axis=1)
+
+
+def _window(x, rows: int, upwards: bool = False):
+    """(batch, steps, pixels) to (batch, steps, rows * pixels): the rows last read, oldest first."""
+    if rows == 1:
+        return x
+    older = rows - 1
+    padded = layers.ZeroPadding1D((0, older) if upwards else (older, 0))(x)
+    ages = range(older, -1, -1)
+    crops = [(age, older - age) if upwards else (older - age, age) for age in ages]
+    return layers.Concatenate()([layers.Cropping1D(crop)(padded) for crop in crops])
 
 
 def logits_model(model: keras.Model) -> keras.Model:
@@ -128,18 +175,18 @@ def logits_model(model: keras.Model) -> keras.Model:
     Returns:
         A model from ``images`` to a dict: ``logits`` (batch, 10), the answer;
         ``step_logits`` (batch, 28, 10), y_t; ``belief_logits`` (batch, 28, 10), what
-        the downward reader says (the same tensor as y_t without an upward reader).
+        the downward reader says (the same tensor as y_t without an upward reader);
+        and ``score_logits`` (batch, 1) where the network has a score.
     """
-    readout = model.get_layer("readout").output
-    is_bidirectional = any(layer.name == "belief" for layer in model.layers)
-    return keras.Model(
-        model.input,
-        {
-            "logits": model.get_layer("logits").output,
-            "step_logits": readout,
-            "belief_logits": model.get_layer("belief").output if is_bidirectional else readout,
-        },
-    )
+    by_name = {layer.name: layer.output for layer in model.layers}
+    outputs = {
+        "logits": by_name["logits"],
+        "step_logits": by_name["readout"],
+        "belief_logits": by_name.get("belief", by_name["readout"]),
+    }
+    if "score_readout" in by_name:
+        outputs["score_logits"] = by_name["score_readout"]
+    return keras.Model(model.input, outputs)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def build(
     recurrent_layer = {"gemm": _gemm_layer, "rnn": _rnn_layer}[form]
     x = graph.node("Mul", [signature.IMAGES, graph.constant("scale", np.float32(network.scale))])
     for number, layer in enumerate(network.layers, start=1):
-        x = recurrent_layer(graph, layer, x, number)
+        window = network.window if number == 1 else 1
+        x = recurrent_layer(graph, layer, x, number, window)
         if layer.normalization is not None:
             norm = layer.normalization
             gamma = graph.constant(f"gamma_{number}", norm.gamma)
@@ -52,9 +53,11 @@ def build(
                 "LayerNormalization", [x, gamma, beta], axis=-1, epsilon=norm.epsilon
             )  # (batch, steps, features)
 
+    if network.bidirectional or network.score is not None:
+        pooled = graph.node("ReduceMean", [x, graph.constant("steps_axis", [1])], keepdims=0)
     if network.bidirectional:
         # The mean of all y_t = V x_t + c is V mean(x_t) + c: one small Gemm, not 28.
-        answer_input = graph.node("ReduceMean", [x, graph.constant("steps_axis", [1])], keepdims=0)
+        answer_input = pooled
     else:
         answer_input = graph.node(
             "Gather", [x, graph.constant("last", signature.STEPS - 1)], axis=1
@@ -62,6 +65,14 @@ def build(
     kernel, bias = _dense_constants(graph, "readout", network.readout)
     logits = graph.node("Gemm", [answer_input, kernel, bias])  # (batch, digits)
     graph.node("Softmax", [logits], output=signature.PROBABILITIES, axis=-1)
+
+    if network.score is not None:
+        hidden, score_readout = network.score
+        features = graph.node("Gemm", [pooled, *_dense_constants(graph, "score_hidden", hidden)])
+        features = graph.node("Relu", [features])
+        no_digit = _dense_constants(graph, "score_readout", score_readout)
+        total = graph.node("Gemm", [features, *no_digit])
+        graph.node("Sigmoid", [total], output=signature.SCORE)
 
     if network.belief is not None:
         kernel, bias = _dense_constants(graph, "belief", network.belief)
@@ -104,7 +115,11 @@ class _Graph:
             signature.PROBABILITIES: (batch, signature.DIGITS),
             signature.STEP_PROBABILITIES: (batch, steps, signature.DIGITS),
         }
-        for name in signature.output_names(len(network.layers), network.bidirectional)[2:]:
+        has_score = network.score is not None
+        if has_score:
+            shapes[signature.SCORE] = (batch, 1)
+        names = signature.output_names(len(network.layers), network.bidirectional, has_score)
+        for name in names[len(shapes) :]:
             _, number = signature.layer_of(name)
             shapes[name] = (batch, steps, network.layers[number - 1].forward.units)
 
@@ -135,15 +150,22 @@ def _dense_constants(graph: _Graph, name: str, layer: Dense) -> tuple[str, str]:
     )
 
 
-def _gemm_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
+def _gemm_layer(graph: _Graph, layer: Layer, x: str, number: int, window: int) -> str:
     """One Gemm a step for each reader; returns the merged states' name."""
     inputs = len(layer.forward.kernel)
-    rows = graph.node("Reshape", [x, graph.constant(f"rows_shape_{number}", [-1, inputs])])
+    shape = graph.constant(f"rows_shape_{number}", [-1, inputs])
+
+    def rows(upwards: bool) -> str:
+        return graph.node("Reshape", [_window(graph, x, window, upwards), shape])
+
     downward, upward = signature.hidden_forward(number), signature.hidden_backward(number)
-    _gemm_reader(graph, layer.forward, layer.activation, rows, downward)
+    seen = rows(upwards=False)
+    _gemm_reader(graph, layer.forward, layer.activation, seen, downward)
     if layer.backward is None:
         return downward
-    _gemm_reader(graph, layer.backward, layer.activation, rows, upward, upwards=True)
+    if window > 1:  # else both readers see the same rows
+        seen = rows(upwards=True)
+    _gemm_reader(graph, layer.backward, layer.activation, seen, upward, upwards=True)
     return _merge(graph, layer, downward, upward)
 
 
@@ -173,31 +195,67 @@ def _gemm_reader(
     graph.node("Reshape", [in_row_order, shape], output=name)
 
 
-def _rnn_layer(graph: _Graph, layer: Layer, x: str, number: int) -> str:
+def _rnn_layer(graph: _Graph, layer: Layer, x: str, number: int, window: int) -> str:
     """The operator `RNN`, one for both readers; returns the merged states' name."""
-    cells = [cell for cell in (layer.forward, layer.backward) if cell is not None]
-    kernel = graph.constant(f"kernel_{number}", np.stack([c.kernel.T for c in cells]))
+    readers = [(signature.hidden_forward(number), layer.forward)]
+    if layer.backward is not None:
+        readers.append((signature.hidden_backward(number), layer.backward))
+    if window == 1:
+        direction = "forward" if layer.backward is None else "bidirectional"
+        _rnn_readers(graph, layer.activation, x, readers, direction)
+    else:  # the two see different rows
+        for reader, direction in zip(readers, ("forward", "reverse"), strict=False):
+            seen = _window(graph, x, window, upwards=direction == "reverse")
+            _rnn_readers(graph, layer.activation, seen, [reader], direction)
+    names = [name for name, _ in readers]
+    return names[0] if layer.backward is None else _merge(graph, layer, *names)
+
+
+def _rnn_readers(
+    graph: _Graph, activation: str, x: str, readers: list[tuple[str, Cell]], direction: str
+) -> None:
+    """One operator `RNN` for readers of the same rows; their states get the readers' names."""
+    prefix, cells = readers[0][0], [cell for _, cell in readers]
+    kernel = graph.constant(f"{prefix}_kernel", np.stack([c.kernel.T for c in cells]))
     recurrent = graph.constant(
-        f"recurrent_kernel_{number}", np.stack([c.recurrent_kernel.T for c in cells])
+        f"{prefix}_recurrent_kernel", np.stack([c.recurrent_kernel.T for c in cells])
     )
     # B is [input bias | recurrent bias]; Keras has one, so the other is zero.
     bias = graph.constant(
-        f"bias_{number}", np.stack([np.hstack([c.bias, np.zeros_like(c.bias)]) for c in cells])
+        f"{prefix}_bias", np.stack([np.hstack([c.bias, np.zeros_like(c.bias)]) for c in cells])
     )
     by_step = graph.node("Transpose", [x], perm=[1, 0, 2])  # layout=1 is not widely supported
     states = graph.node(  # (steps, readers, batch, units)
         "RNN",
         [by_step, kernel, recurrent, bias],
-        activations=[layer.activation.capitalize()] * len(cells),
-        direction="forward" if layer.backward is None else "bidirectional",
-        hidden_size=layer.forward.units,
+        activations=[activation.capitalize()] * len(cells),
+        direction=direction,
+        hidden_size=cells[0].units,
     )
-    readers = [signature.hidden_forward(number), signature.hidden_backward(number)][: len(cells)]
-    by_image = graph.node("Transpose", [states], perm=[1, 2, 0, 3])
-    for index, name in enumerate(readers):
+    by_reader = graph.node("Transpose", [states], perm=[1, 2, 0, 3])
+    for index, (name, _) in enumerate(readers):
         reader = graph.constant(f"reader_{index}", index)
-        graph.node("Gather", [by_image, reader], output=name, axis=0)  # (batch, steps, units)
-    return readers[0] if layer.backward is None else _merge(graph, layer, *readers)
+        graph.node("Gather", [by_reader, reader], output=name, axis=0)  # (batch, steps, units)
+
+
+def _window(graph: _Graph, x: str, rows: int, upwards: bool) -> str:
+    """(batch, steps, pixels) to (batch, steps, rows * pixels): the rows last read, oldest first."""
+    if rows == 1:
+        return x
+    older = rows - 1
+    sides = [0, 0, 0, 0, older, 0] if upwards else [0, older, 0, 0, 0, 0]
+    pads = graph.constant("upward_pads" if upwards else "downward_pads", sides)
+    padded = graph.node("Pad", [x, pads])
+    axis = graph.constant("window_axis", [1])
+    pieces = []
+    for age in range(older, -1, -1):
+        start = age if upwards else older - age
+        ends = (
+            graph.constant(f"window_from_{start}", [start]),
+            graph.constant(f"window_to_{start}", [start + signature.STEPS]),
+        )
+        pieces.append(graph.node("Slice", [padded, *ends, axis]))
+    return graph.node("Concat", pieces, axis=2)
 
 
 def _merge(graph: _Graph, layer: Layer, downward: str, upward: str) -> str:

@@ -25,10 +25,11 @@ def forward(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     states = {}
     x = images.astype(np.float64) * network.scale  # (batch, steps, pixels)
     for number, layer in enumerate(network.layers, start=1):
-        h = read(layer.forward, layer.activation, x)  # (batch, steps, units)
+        rows = network.window if number == 1 else 1
+        h = read(layer.forward, layer.activation, window(x, rows))  # (batch, steps, units)
         states[signature.hidden_forward(number)] = h
         if layer.backward is not None:
-            k = read_upward(layer.backward, layer.activation, x)
+            k = read_upward(layer.backward, layer.activation, x, rows)
             states[signature.hidden_backward(number)] = k
             h = merge(layer, h, k)
         x = h if layer.normalization is None else normalize(layer.normalization, h)
@@ -38,9 +39,15 @@ def forward(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     belief = y
     if network.belief is not None:
         belief = dense(network.belief, states[signature.hidden_forward(1)])
+    score = {}
+    if network.score is not None:
+        hidden, readout = network.score
+        features = np.maximum(dense(hidden, x.mean(axis=1)), 0)
+        score = {signature.SCORE: 1 / (1 + np.exp(-dense(readout, features)))}  # (batch, 1)
     return {
         signature.PROBABILITIES: softmax(logits),
         signature.STEP_PROBABILITIES: softmax(belief),
+        **score,
         **states,
     }
 
@@ -56,9 +63,15 @@ def read(cell: Cell, activation: str, x: np.ndarray) -> np.ndarray:
     return np.stack(states, axis=1)
 
 
-def read_upward(cell: Cell, activation: str, x: np.ndarray) -> np.ndarray:
+def read_upward(cell: Cell, activation: str, x: np.ndarray, rows: int = 1) -> np.ndarray:
     """The same from the last row to the first; index t is the state at row t."""
-    return read(cell, activation, x[:, ::-1])[:, ::-1]
+    return read(cell, activation, window(x[:, ::-1], rows))[:, ::-1]
+
+
+def window(x: np.ndarray, rows: int) -> np.ndarray:
+    """The `rows` rows read last, oldest first, side by side; before the first one is nothing."""
+    padded = np.pad(x, ((0, 0), (rows - 1, 0), (0, 0)))
+    return np.concatenate([padded[:, k : k + x.shape[1]] for k in range(rows)], axis=-1)
 
 
 def merge(layer: Layer, h: np.ndarray, k: np.ndarray) -> np.ndarray:

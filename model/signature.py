@@ -11,6 +11,8 @@ name                  shape, float32       meaning
 ===================== ==================== ==========================================
 ``images``            (batch, 28, 28)      input: pixels 0..255, white ink on black
 ``probabilities``     (batch, 10)          the answer; sums to 1
+``score``             (batch, 1)           how sure it is that this is no digit at all,
+                                           0..1; only networks trained for it have it
 ``step_probabilities`` (batch, 28, 10)     what the downward reader believes after
                                            rows 1..t; each row sums to 1
 ``hidden_forward_l``  (batch, 28, units)   states of layer l's downward reader
@@ -31,6 +33,7 @@ WHITE = 255.0  # full ink; 0 is the page
 IMAGES = "images"
 PROBABILITIES = "probabilities"
 STEP_PROBABILITIES = "step_probabilities"
+SCORE = "score"
 
 _FORWARD = "hidden_forward_"
 _BACKWARD = "hidden_backward_"
@@ -58,9 +61,9 @@ def layer_of(name: str) -> tuple[str, int] | None:
     return None
 
 
-def output_names(layers: int, bidirectional: bool) -> list[str]:
-    """All outputs of a network in their fixed order: answer, belief, then states by layer."""
-    names = [PROBABILITIES, STEP_PROBABILITIES]
+def output_names(layers: int, bidirectional: bool, score: bool = False) -> list[str]:
+    """All outputs of a network in their fixed order: answer, belief, score, states by layer."""
+    names = [PROBABILITIES, STEP_PROBABILITIES] + [SCORE] * score
     for layer in range(1, layers + 1):
         names.append(hidden_forward(layer))
         if bidirectional:

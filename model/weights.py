@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model import signature
+
 if TYPE_CHECKING:
     import keras
 
@@ -55,6 +57,8 @@ class Network:
     layers: tuple[Layer, ...]
     readout: Dense
     belief: Dense | None  # None: the belief is the read-out's own y_t
+    score: tuple[Dense, Dense] | None = None  # hidden layer (relu) and read-out (sigmoid)
+    window: int = 1  # rows that the first layer reads at each step
 
     @property
     def bidirectional(self) -> bool:
@@ -69,12 +73,16 @@ def from_keras(model: "keras.Model") -> Network:
     """
     by_name = {layer.name: layer for layer in model.layers}
     try:
-        depth = sum(name.startswith("rnn_") for name in by_name)
+        depth = sum(f"rnn_{n}" in by_name or f"rnn_{n}_forward" in by_name for n in range(1, 100))
         return Network(
             scale=float(by_name["scale"].scale),
             layers=tuple(_layer(by_name, number) for number in range(1, depth + 1)),
             readout=_dense(by_name["readout"]),
             belief=_dense(by_name["belief"]) if "belief" in by_name else None,
+            score=(_dense(by_name["score_hidden"]), _dense(by_name["score_readout"]))
+            if "score_readout" in by_name
+            else None,
+            window=_window(by_name),
         )
     except (KeyError, IndexError, AttributeError) as error:
         raise ValueError(
@@ -100,13 +108,16 @@ def load_keras(path: Path | str) -> "keras.Model":
 
 
 def _layer(by_name: dict, number: int) -> Layer:
-    rnn = by_name[f"rnn_{number}"]
     normalization = by_name.get(f"normalization_{number}")
     merge = by_name.get(f"merge_{number}")
-    forward = getattr(rnn, "forward_layer", rnn)
+    if f"rnn_{number}_forward" in by_name:
+        forward, backward = by_name[f"rnn_{number}_forward"], by_name[f"rnn_{number}_backward"]
+    else:
+        rnn = by_name[f"rnn_{number}"]
+        forward, backward = getattr(rnn, "forward_layer", rnn), getattr(rnn, "backward_layer", None)
     return Layer(
         forward=_cell(forward),
-        backward=_cell(rnn.backward_layer) if merge else None,
+        backward=backward and _cell(backward),
         activation=forward.activation.__name__,
         merge_mode={"Add": "sum", "Concatenate": "concat"}[type(merge).__name__] if merge else None,
         normalization=normalization
@@ -116,6 +127,12 @@ def _layer(by_name: dict, number: int) -> Layer:
             epsilon=normalization.epsilon,
         ),
     )
+
+
+def _window(by_name: dict) -> int:
+    first = by_name.get("rnn_1_forward") or by_name["rnn_1"]
+    cell = getattr(first, "forward_layer", first).cell
+    return cell.kernel.shape[0] // signature.PIXELS
 
 
 def _cell(rnn: "keras.layers.SimpleRNN") -> Cell:

@@ -10,6 +10,10 @@ from model.network import PRESETS, NetworkConfig, build
 
 CONFIGS: dict[str, NetworkConfig] = {
     **{name: replace(config, units=(8,) * len(config.units)) for name, config in PRESETS.items()},
+    "window and score": NetworkConfig(
+        units=(6, 4), merge_mode="concat", activation="relu", window=3, score_units=5
+    ),
+    "window downward": NetworkConfig(units=(6,), bidirectional=False, window=4, score_units=3),
     "deep downward": NetworkConfig(units=(6, 4), bidirectional=False, normalization=True),
     "relu sum": NetworkConfig(units=(5, 5, 5), activation="relu", merge_mode="sum"),
     "uneven concat": NetworkConfig(units=(7, 3), merge_mode="concat"),

@@ -13,7 +13,9 @@ from tests.networks import CONFIGS, random_images, random_network
 def test_signature(name):
     config = CONFIGS[name]
     model = build(config)
-    assert list(model.output) == signature.output_names(len(config.units), config.bidirectional)
+    has_score = bool(config.score_units)
+    names = signature.output_names(len(config.units), config.bidirectional, has_score)
+    assert list(model.output) == names
     outputs = {key: np.asarray(value) for key, value in model(random_images(3)).items()}
     assert outputs[signature.PROBABILITIES].shape == (3, 10)
     assert outputs[signature.STEP_PROBABILITIES].shape == (3, 28, 10)
@@ -48,15 +50,16 @@ def changed_rows(name: str, key: str, row: int) -> np.ndarray:
     return np.flatnonzero(np.abs(first - second).max(axis=-1) > 1e-7)
 
 
-@pytest.mark.parametrize("name", ["elman", "bidirectional", "stacked"])
+@pytest.mark.parametrize("name", ["elman", "bidirectional", "stacked", "window and score"])
 def test_the_first_downward_states_and_the_belief_know_only_the_rows_above(name):
     for key in (signature.hidden_forward(1), signature.STEP_PROBABILITIES):
         rows = changed_rows(name, key, row=17)
         assert rows.min() == 17
 
 
-def test_upward_states_are_indexed_by_the_row_they_stand_at():
-    rows = changed_rows("bidirectional", signature.hidden_backward(1), row=17)
+@pytest.mark.parametrize("name", ["bidirectional", "window and score"])
+def test_upward_states_are_indexed_by_the_row_they_stand_at(name):
+    rows = changed_rows(name, signature.hidden_backward(1), row=17)
     assert rows.max() == 17
 
 

@@ -16,7 +16,7 @@ def test_every_parameter_is_taken(name):
     for layer in network.layers:
         for part in (layer.forward, layer.backward, layer.normalization):
             arrays += [v for v in vars(part or object).values() if isinstance(v, np.ndarray)]
-    for dense in (network.readout, network.belief):
+    for dense in (network.readout, network.belief, *(network.score or ())):
         arrays += vars(dense).values() if dense else []
     assert sum(array.size for array in arrays) == model.count_params()
     assert network.bidirectional == CONFIGS[name].bidirectional
