@@ -24,7 +24,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import gradio as gr
 
 from model import signature
-from model.preprocess import BRUSH
+from model.strokes import BRUSH
 from serving import stream, units
 from serving.classify import File, classify
 from serving.pictures import PictureError

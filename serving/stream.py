@@ -28,7 +28,8 @@ import time
 import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from model.preprocess import preprocess, render
+from model.preprocess import preprocess
+from model.strokes import render
 from serving.predictor import Predictor
 
 PATH = "/live"

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from model import signature
-from model.preprocess import preprocess, render
+from model.preprocess import preprocess
+from model.strokes import render
 from serving.predictor import Predictor
 
 Strokes = list  # of strokes, each (points, 2) in the unit square, y down

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
 
 from model import signature
-from model.preprocess import BRUSH, preprocess, render
+from model.preprocess import preprocess
+from model.strokes import BRUSH, render
 from serving import app as page
 from serving import units
 from serving.predictor import Predictor

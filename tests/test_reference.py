@@ -9,9 +9,7 @@ from tests.networks import CONFIGS, random_images, random_network
 
 
 def test_two_steps_by_hand():
-    cell = Cell(
-        kernel=np.array([[0.5]]), recurrent_kernel=np.array([[-2.0]]), bias=np.array([0.1])
-    )
+    cell = Cell(kernel=np.array([[0.5]]), recurrent_kernel=np.array([[-2.0]]), bias=np.array([0.1]))
     x = np.array([[[1.0], [3.0]]])
     h1 = np.tanh(0.5 * 1 + 0.1)
     h2 = np.tanh(0.5 * 3 - 2 * h1 + 0.1)

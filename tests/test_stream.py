@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from model import signature
-from model.preprocess import preprocess, render
+from model.preprocess import preprocess
+from model.strokes import render
 from serving import stream
 from serving.predictor import Predictor
 

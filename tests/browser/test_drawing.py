@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from model.preprocess import preprocess, render
+from model.preprocess import preprocess
+from model.strokes import render
 from serving.predictor import Predictor
 from serving.stream import read_strokes
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, sentence, settle, watch
