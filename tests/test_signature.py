@@ -56,7 +56,14 @@ def imported_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["model.signature", "model.preprocess", "serving.predictor", "serving.api", "serving.app"],
+    [
+        "model.signature",
+        "model.preprocess",
+        "model.strokes",
+        "serving.predictor",
+        "serving.api",
+        "serving.app",
+    ],
 )
 def test_serving_needs_no_training_library(module):
     heavy = {"keras", "tensorflow", "jax", "onnx", "training"}

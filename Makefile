@@ -1,0 +1,74 @@
+# Everything starts here: `make app` on a fresh machine, `make test` before you push.
+# Set PYTHON to choose an interpreter (3.11 to 3.13), DATA to name MNIST's mnist.npz.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?= $(SCANLINE_DATA)
+RUN ?= runs/stacked
+PRESET ?= stacked
+CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+
+.DEFAULT_GOAL := help
+.PHONY: help app train resume export release test test-browser test-container screenshots lint format bench lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+app: $(VENV)/.serve  ## start page and API on 127.0.0.1:7860
+	$(BIN)/python -m serving $(ARGS)
+
+train: $(VENV)/.full  ## train PRESET into RUN (DATA=mnist.npz, else download)
+	$(BIN)/python -m training --preset $(PRESET) --out $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+export: $(VENV)/.full  ## write the released network as ONNX and SavedModel into export/
+	$(BIN)/python -m model.export model/release/scanline.keras --out export $(if $(DATA),--data $(DATA)) $(ARGS)
+
+release: $(VENV)/.full  ## make RUN the network that app and API use
+	$(BIN)/python -m training.release $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+test: $(VENV)/.full  ## run all tests that need neither a browser nor a container
+	$(BIN)/python -m pytest $(ARGS)
+
+test-browser: $(VENV)/.full  ## run the tests in a real Chromium
+	@test -n "$(CHROMIUM)" || { echo "no Chromium found: apt-get install chromium, or CHROMIUM=path"; exit 2; }
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots
+
+lint: $(VENV)/.full  ## check style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.full  ## mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.full  ## measure the ONNX forms and the live view (needs Chromium)
+	$(BIN)/python benchmarks/onnx_forms.py model/release/scanline.keras
+	$(BIN)/python benchmarks/live_latency.py
+
+lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
+	$(BIN)/python -m pip install -q uv==0.13.9
+	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) -o requirements-serve.txt
+	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) --extra train --extra dev -o requirements.txt
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+clean:  ## remove the environment and what was built
+	rm -rf $(VENV) export .pytest_cache .ruff_cache
+
+# The environment: serving's packages first; the rest, TensorFlow among it, on demand.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+		f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}: make app PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements-serve.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+$(VENV)/.full: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@ $(VENV)/.serve

@@ -1,0 +1,113 @@
+"""Ink in a photo: uneven light, shadows, noise and dust taken away."""
+
+import numpy as np
+from PIL import Image
+
+from model.signature import WHITE
+
+_COARSE = 64  # longest side for light and dirt, which are coarse
+_MIN_CONTRAST = 40  # of 255: a shadow's soft edge leaves up to 35
+_FAINT = 16  # of 255: what is fainter does not widen the ink's box
+
+
+def ink_of_photo(grey: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Ink (uint8) and polarity in uneven light and noise; all 0 if there is no ink."""
+    height, width = grey.shape
+    factor = -(-max(grey.shape) // _COARSE)
+    coarse = _reduced(grey, factor)
+    light = _light(coarse)
+    rest = coarse - light
+    inverted = bool(-rest.min() > rest.max())
+    sign = -1 if inverted else 1
+    # Neither is below ink's page: the one is exact at a shadow's edge, the other on slopes.
+    page = sign * np.maximum(_opened(sign * coarse), sign * light + _opened(sign * rest))
+    size = page.shape[1] * factor, page.shape[0] * factor
+    page = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BILINEAR))[
+        :height, :width
+    ]
+    ink = sign * (grey - page)
+    if inverted:  # paper reflects a share of the light: in a shadow, ink differs less from it
+        ink *= page.mean() / page.clip(page.mean() / 2)
+    ink -= np.median(ink)
+    smooth = _blurred(ink)
+    peak = smooth.max()
+    # The noise of `smooth`: the middle half of it, in normal distributions; but thick ink and
+    # shadows widen that, so no more than twice what the 3 x 3 mean took away lets expect.
+    noise = np.quantile(np.abs(smooth), 0.25) / 0.3186
+    taken = np.median(np.abs(ink - smooth)) / 0.6745 / np.sqrt(8)
+    noise = min(noise, 2 * taken)
+    if peak < max(_MIN_CONTRAST, 11 * noise):
+        return np.zeros_like(grey), False
+    mask = smooth > max(0.35 * peak, 3 * noise)
+    cells = _without_specks(_reduced(mask, factor), _reduced(smooth > 0.65 * peak, factor))
+    mask &= cells.repeat(factor, 0).repeat(factor, 1)[:height, :width]
+    # A camera's blur lowers the middle of a stroke and smears its foot.
+    full = 0.92 * np.median(smooth[mask])
+    foot = 0.1 * full
+    ink = (ink - foot).clip(0) * (WHITE / (full - foot)) * grown(grown(mask))
+    ink[ink < _FAINT] = 0
+    return np.rint(ink.clip(max=WHITE)).astype(np.uint8), inverted
+
+
+def _light(picture: np.ndarray) -> np.ndarray:
+    """The quadratic surface that most of the picture, its edge above all, lies close to."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in picture.shape), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(6, -1)
+    value = picture.ravel().astype(np.float64)
+    trust = np.where(np.maximum(np.abs(x), np.abs(y)).ravel() > 0.9, 4.0, 1.0)
+    weight = trust
+    for _ in range(12):  # least absolute residuals, by reweighted least squares
+        weighted = terms * weight
+        fit = np.linalg.lstsq(weighted @ terms.T, weighted @ value)[0] @ terms
+        weight = trust / np.maximum(np.abs(value - fit), 1.0)
+    return fit.reshape(picture.shape).astype(np.float32)
+
+
+def _opened(picture: np.ndarray) -> np.ndarray:
+    """Morphological opening: what is brighter and narrower than a third of the side goes.
+
+    Edges of shadows stay. Beyond its border the picture is continued at the same slope, or
+    a slope would end in a false rim.
+    """
+    reach = max(picture.shape) // 6
+    picture = np.pad(picture, 2 * reach, mode="reflect", reflect_type="odd")
+    for extreme in (np.min, np.max):
+        for axis in (0, 1):
+            windows = np.lib.stride_tricks.sliding_window_view(picture, 2 * reach + 1, axis)
+            picture = extreme(windows, axis=-1)
+    return picture
+
+
+def _without_specks(cells: np.ndarray, strong: np.ndarray) -> np.ndarray:
+    """Connected parts of `cells` (rows, columns) with a twentieth of the largest's strong ink."""
+    parts = np.arange(1, cells.size + 1).reshape(cells.shape) * (cells > 0)
+    while True:
+        spread = grown(parts) * (cells > 0)
+        if (spread == parts).all():
+            break
+        parts = spread
+    weights = np.bincount(parts.ravel(), strong.ravel())
+    return (weights >= 0.05 * weights.max())[parts] & (cells > 0)
+
+
+def grown(pixels: np.ndarray) -> np.ndarray:
+    """Each pixel becomes the largest of its 3 x 3 neighbourhood."""
+    tall = pixels.copy()
+    np.maximum(tall[1:], pixels[:-1], out=tall[1:])
+    np.maximum(tall[:-1], pixels[1:], out=tall[:-1])
+    wide = tall.copy()
+    np.maximum(wide[:, 1:], tall[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], tall[:, 1:], out=wide[:, :-1])
+    return wide
+
+
+def _blurred(pixels: np.ndarray) -> np.ndarray:
+    """Mean of each pixel's 3 x 3 neighbourhood."""
+    padded = np.pad(pixels, 1, mode="edge")
+    tall = padded[:-2] + padded[1:-1] + padded[2:]
+    return (tall[:, :-2] + tall[:, 1:-1] + tall[:, 2:]) / 9
+
+
+def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """Means of blocks of factor x factor pixels, float32."""
+    return np.asarray(Image.fromarray(pixels.astype(np.float32)).reduce(factor))

@@ -1,0 +1,183 @@
+"""The page: Gradio around the live view in ``live/``, and the same network as a Gradio API.
+
+Gradio gives the frame (page, theme, API documentation); the drawing and the pictures are
+our own canvases, because `gr.Sketchpad` reports only when the pen is lifted. What they
+show arrives through `serving.stream`.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+
+# Gradio reads both while it is imported: without them it calls home.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import gradio as gr
+
+from model import signature
+from model.strokes import BRUSH
+from serving import stream, units
+from serving.classify import File, classify
+from serving.pictures import PictureError
+from serving.predictor import Predictor
+from serving.settings import Settings
+
+LIVE = Path(__file__).parent / "live"
+OPENING_DIGIT = 3  # drawn when the page opens: its belief changes on the way down
+
+_FONT = ["system-ui", "sans-serif"]
+_FONT_MONO = ["ui-monospace", "monospace"]
+_HEAD = """
+<link rel="stylesheet" href="live/live.css">
+<link rel="modulepreload" href="live/main.js">
+"""
+_START = """
+import(new URL("live/main.js", document.baseURI).href)
+    .then((page) => page.start(element.querySelector(".scanline")));
+"""
+
+
+class LiveFiles(StaticFiles):
+    """The page's own files: any proxy or browser may keep them but asks before using them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        # What Windows' registry says about .js varies, and a module needs the right type.
+        if str(args[0]).endswith(".js"):
+            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
+        return response
+
+
+def templates() -> dict[str, list]:
+    """Our own strokes for the ten digits: {"0": [[[x, y], ...], ...], ...}, unit square."""
+    return json.loads((LIVE / "digits.json").read_text())
+
+
+def summary(predictor: Predictor) -> dict:
+    """Name of the network and what its card says in short; null what the card lacks."""
+    card = predictor.card
+    return {
+        "name": predictor.path.stem,
+        "preset": card.get("preset"),
+        "parameters": card.get("parameters"),
+        "testErrorPercent": card.get("test", {}).get("error_percent"),
+    }
+
+
+def page_config(predictor: Predictor) -> dict:
+    """Everything that the page must know before the first drawing, as JSON.
+
+    ``layers`` lists for each layer the downward and, if there is one, the upward reader,
+    with its output's name and its units in groups (`serving.units`). ``range`` is [-1, 1]
+    where states are bounded, else null: the page then scales by what it shows.
+    """
+    strokes = templates()
+    means = units.read_templates(predictor, strokes)
+    layers: dict[int, dict] = {}
+    for name, states in means.items():
+        direction, number = signature.layer_of(name)
+        reader = {
+            "name": name,
+            "units": states.shape[-1],
+            "groups": units.group_units(states),
+        }
+        layers.setdefault(number, {"number": number, "forward": None, "backward": None})
+        layers[number][direction] = reader
+    lowest = min(states.min() for states in means.values())
+    highest = max(states.max() for states in means.values())
+    return {
+        "model": summary(predictor),
+        "steps": signature.STEPS,
+        "pixels": signature.PIXELS,
+        "white": signature.WHITE,
+        "brush": BRUSH,
+        "maxPoints": stream.MAX_POINTS,
+        "stream": stream.PATH.lstrip("/"),
+        "outputs": {
+            "image": stream.IMAGE,
+            "answer": signature.PROBABILITIES,
+            "belief": signature.STEP_PROBABILITIES,
+        },
+        "layers": [layers[number] for number in sorted(layers)],
+        "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,
+        "opening": strokes[str(OPENING_DIGIT)],
+    }
+
+
+def theme() -> gr.themes.Base:
+    """Plain, on the page's own background, and with the reader's own fonts: nothing is fetched."""
+    return gr.themes.Base(font=_FONT, font_mono=_FONT_MONO).set(
+        body_background_fill="#faf9f5", body_background_fill_dark="#101216"
+    )
+
+
+def classifier(predictor: Predictor, max_pixels: int) -> Callable[[str], dict]:
+    """The function behind Gradio's API; its signature and docstring are what users see."""
+
+    def read_image(image: str) -> dict:
+        """Read one digit.
+
+        Takes an image file (PNG, JPEG, ...) in base64, with or without "data:...;base64,"
+        before it. Gives what POST /classify gives: digit, confidence, probabilities, and
+        whether the image was rejected, with the reason.
+        """
+        try:
+            data = base64.b64decode(image.rpartition(",")[2], validate=True)
+        except (ValueError, AttributeError) as error:
+            raise gr.Error(f"image must be a file in base64: {error}") from error
+        [result] = classify([File(None, data)], predictor, max_pixels)
+        if isinstance(result, PictureError):
+            raise gr.Error(str(result)) from result
+        return result
+
+    return read_image
+
+
+def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
+    """The page as Gradio Blocks, with `/classify` in Gradio's own API."""
+    with gr.Blocks(
+        title="Scanline: watch a network read", fill_width=True, analytics_enabled=False
+    ) as page:
+        gr.HTML(
+            html_template=(LIVE / "view.html").read_text(),
+            js_on_load=_START,
+            apply_default_css=False,
+        )
+        gr.api(classifier(predictor, max_pixels), api_name="classify")
+    return page
+
+
+def mount(app: FastAPI, predictor: Predictor, settings: Settings) -> FastAPI:
+    """Put the page at ``/`` of `app`, its stream at ``/live`` and its files below that.
+
+    Call it last: Gradio then answers every path that no route of `app` has taken.
+    """
+    config = cache(lambda: page_config(predictor))  # on first use: the server starts sooner
+
+    @app.get("/live/config.json", include_in_schema=False)
+    def live_config() -> dict:
+        return config()
+
+    stream.add_stream(app, predictor)
+    app.mount("/live", LiveFiles(directory=LIVE))
+    return gr.mount_gradio_app(
+        app,
+        blocks(predictor, settings.max_pixels),
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        footer_links=["api"],
+        theme=theme(),
+        head=_HEAD,
+        ssr_mode=False,
+    )

@@ -1,0 +1,81 @@
+// The stream to the server: one drawing in flight, the newest next, and never give up.
+
+import { packDrawing, readFrame } from "./protocol.js";
+
+const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubles each time
+const LONGEST_WAIT = 8000;
+const ANSWER_LIMIT = 5000; // a server that is silent for so long is taken for gone
+
+export class Connection {
+  /**
+   * @param url of the WebSocket
+   * @param handlers onReading(reading), onRefusal(text), onLost(milliseconds to the next
+   *   attempt) and onConnected()
+   */
+  constructor(url, handlers) {
+    this.url = url;
+    this.handlers = handlers;
+    this.newest = null; // {sequence, strokes}; kept, so that a new server can have it
+    this.sent = 0; // sequence of the last drawing sent
+    this.inFlight = false;
+    this.wait = FIRST_WAIT;
+    this.open();
+  }
+
+  /** Read this drawing as soon as the one in flight is back. Sequences only go up. */
+  send(sequence, strokes) {
+    this.newest = { sequence, strokes };
+    this.#flush();
+  }
+
+  open() {
+    clearTimeout(this.retryTimer);
+    if (this.socket?.readyState <= WebSocket.OPEN) return;
+    const socket = new WebSocket(this.url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.wait = FIRST_WAIT;
+      this.inFlight = false;
+      this.sent = 0; // whatever the old server had, this one has not
+      this.handlers.onConnected();
+      this.#flush();
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = () => this.#lost();
+    this.socket = socket;
+  }
+
+  #flush() {
+    const ready = this.socket?.readyState === WebSocket.OPEN && !this.inFlight;
+    if (!ready || !this.newest || this.newest.sequence <= this.sent) return;
+    const { sequence, strokes } = this.newest;
+    this.socket.send(packDrawing(sequence, strokes));
+    this.sent = sequence;
+    this.inFlight = true;
+    this.answerTimer = setTimeout(() => this.#drop(), ANSWER_LIMIT);
+  }
+
+  #receive(data) {
+    clearTimeout(this.answerTimer);
+    this.inFlight = false;
+    this.#flush(); // first, so that the server works while the page paints
+    if (typeof data === "string") this.handlers.onRefusal(JSON.parse(data).error);
+    else this.handlers.onReading(readFrame(data));
+  }
+
+  #drop() {
+    this.socket.onclose = null; // closing a dead connection can take minutes
+    this.socket.onmessage = null;
+    this.socket.close();
+    this.socket = null;
+    this.#lost();
+  }
+
+  #lost() {
+    clearTimeout(this.answerTimer);
+    this.inFlight = false;
+    this.handlers.onLost(this.wait);
+    this.retryTimer = setTimeout(() => this.open(), this.wait);
+    this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
+  }
+}

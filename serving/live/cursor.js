@@ -1,0 +1,65 @@
+// One row cursor for all panels: hover shows a row, a click or the arrow keys pin it.
+
+const LEAP = 7; // rows of Page Up and Page Down: a quarter of the image
+
+export class RowCursor {
+  /**
+   * @param root element whose key presses count
+   * @param panels elements whose height is divided into rows
+   * @param slider element that stands for the cursor in the accessibility tree
+   * @param onMove () when `row` has changed
+   */
+  constructor({ root, panels, slider, steps, onMove }) {
+    Object.assign(this, { slider, steps, onMove });
+    this.hovered = null;
+    this.pinned = null;
+    for (const panel of panels) {
+      panel.addEventListener("pointermove", (event) => {
+        if (event.pointerType !== "touch") this.#set({ hovered: this.#rowAt(event) });
+      });
+      panel.addEventListener("pointerleave", () => this.#set({ hovered: null }));
+      panel.addEventListener("click", (event) => {
+        const row = this.#rowAt(event);
+        this.#set({ pinned: row === this.pinned ? null : row });
+        slider.focus({ preventScroll: true });
+      });
+    }
+    root.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** The row that all panels mark, 0 for the first; null for none. */
+  get row() {
+    return this.hovered ?? this.pinned;
+  }
+
+  #rowAt(event) {
+    const box = event.currentTarget.getBoundingClientRect();
+    const row = Math.floor(((event.clientY - box.top) / box.height) * this.steps);
+    return Math.min(this.steps - 1, Math.max(0, row));
+  }
+
+  #key(event) {
+    if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.steps - 1;
+    const from = this.row;
+    const rows = {
+      ArrowDown: from === null ? 0 : from + 1,
+      ArrowUp: from === null ? last : from - 1,
+      PageDown: (from ?? -1) + LEAP,
+      PageUp: (from ?? last + 1) - LEAP,
+      Home: 0,
+      End: last,
+      Escape: null,
+    };
+    if (!(event.key in rows)) return;
+    const row = rows[event.key];
+    event.preventDefault();
+    this.#set({ hovered: null, pinned: row === null ? null : Math.min(last, Math.max(0, row)) });
+  }
+
+  #set(change) {
+    const before = this.row;
+    Object.assign(this, change);
+    if (this.row !== before) this.onMove();
+  }
+}

@@ -1,0 +1,227 @@
+// Everything that shows a reading. It keeps the newest one, the layer and the marked row,
+// and can paint itself anew whenever one of them, or the theme, changes.
+
+import { Answer, argmax } from "./answer.js";
+import { leaders, settledAt, Verdicts } from "./belief.js";
+import { readPalette } from "./colours.js";
+import { setText } from "./dom.js";
+import {
+  compressed,
+  diverging,
+  extent,
+  groupColumns,
+  Heatmap,
+  linear,
+  paintRamp,
+} from "./panels.js";
+import * as words from "./words.js";
+
+const DIRECTIONS = ["forward", "backward"];
+
+export class View {
+  constructor(root, config) {
+    this.root = root;
+    this.config = config;
+    this.reading = null;
+    this.row = null;
+    this.find = (selector) => root.querySelector(selector);
+
+    const digits = Array.from({ length: 10 }, (_, digit) => digit);
+    this.answer = new Answer(this.find(".answer"), digits.length);
+    this.verdicts = new Verdicts(this.find(".verdicts"));
+    const names = ["image", "belief", ...DIRECTIONS];
+    this.maps = Object.fromEntries(names.map((n) => [n, new Heatmap(this.find(`canvas.${n}`))]));
+    this.maps.image.layOut(config.steps, [...Array(config.pixels).keys()]);
+    this.maps.belief.layOut(config.steps, digits);
+    this.#labels(this.find(".digits"), digits.map((digit) => ({ digit, at: digit + 0.5 })), 10);
+    this.#axis();
+    this.#layerChoice();
+    this.find(".model").textContent = words.model(config.model);
+    this.chooseLayer(1); // the one whose downward states know rows 1..t alone
+    this.#watchTheme();
+  }
+
+  /** A new reading of the drawing. */
+  show(reading) {
+    this.reading = reading;
+    const { image, belief } = this.#tensors();
+    const { ink, belief: beliefRamp } = this.palette;
+    this.maps.image.paint(image, ink, linear(this.config.white));
+    this.maps.belief.paint(belief, beliefRamp, linear(1));
+    this.leading = belief && leaders(belief);
+    this.verdicts.show(this.leading ?? []);
+    const { answer } = this.config.outputs;
+    this.answer.show(this.#hasInk ? reading.tensors[answer].data : null);
+    this.#paintStates();
+    this.#say();
+  }
+
+  /** Mark a row (0 for the first) in all panels; null for none. */
+  mark(row) {
+    this.row = row;
+    this.find(".reading").classList.toggle("marked", row !== null);
+    this.find(".reading").style.setProperty("--at", row ?? 0);
+    this.#say();
+  }
+
+  chooseLayer(number) {
+    this.layer = this.config.layers[number - 1];
+    const { forward, backward } = this.layer;
+    const notes = words.notes({
+      layer: number,
+      forward: forward.units,
+      backward: backward?.units,
+      hasBackward: Boolean(backward),
+    });
+    this.find(".backward-panel").hidden = !backward;
+    this.root.classList.toggle("one-way", !backward);
+    this.find(".forward-note").textContent = notes.forward;
+    this.find(".backward-note").textContent = notes.backward;
+    this.find(".belief-note").textContent = notes.belief;
+    for (const direction of this.#directions()) this.#layOutStates(direction);
+    this.#paintStates();
+    this.#say();
+  }
+
+  /** Tell a screen reader the answer. */
+  speak() {
+    const probabilities = this.reading?.tensors[this.config.outputs.answer].data;
+    const answer = probabilities && argmax(probabilities);
+    this.find(".spoken").textContent = this.#hasInk
+      ? words.spoken({ answer, probability: probabilities[answer] })
+      : words.NO_INK;
+  }
+
+  get #hasInk() {
+    return Boolean(this.reading?.has_ink);
+  }
+
+  /** Image and belief of the reading; null where there is nothing to read. */
+  #tensors() {
+    const { image, belief } = this.config.outputs;
+    const tensors = this.#hasInk ? this.reading.tensors : {};
+    return { image: tensors[image] ?? null, belief: tensors[belief] ?? null };
+  }
+
+  #directions() {
+    return DIRECTIONS.filter((direction) => this.layer[direction]);
+  }
+
+  #layOutStates(direction) {
+    const { groups } = this.layer[direction];
+    const columns = groupColumns(groups);
+    this.maps[direction].layOut(this.config.steps, columns);
+    let from = 0;
+    const labels = groups.map(({ digit, units }) => {
+      const label = { digit, at: from + units.length / 2 };
+      from += units.length + 1;
+      return label;
+    });
+    this.#labels(this.find(`.${direction}-panel .groups`), labels, columns.length);
+  }
+
+  #paintStates() {
+    if (!this.palette) return;
+    const states = this.#directions().map((direction) => {
+      return this.#hasInk ? this.reading.tensors[this.layer[direction].name] : null;
+    });
+    const [low, high] = this.config.range ?? extent(states.filter(Boolean));
+    // Both directions of one layer share a scale, with 0 in its middle.
+    const reach = Math.max(Math.abs(low), Math.abs(high));
+    const limit = Number.isFinite(reach) && reach > 0 ? reach : 1;
+    // Unbounded states have a long tail: their colours go by the square root.
+    const scale = this.config.range ? diverging(limit) : compressed(limit);
+    this.#directions().forEach((direction, i) => {
+      this.maps[direction].paint(states[i], this.palette.state, scale);
+    });
+    const oneSided = low >= 0;
+    if (oneSided !== this.oneSided) {
+      this.oneSided = oneSided;
+      paintRamp(this.find(".scale-ramp"), this.palette.state, oneSided ? 0.5 : 0);
+    }
+    setText(this.find(".scale-low"), words.number(oneSided ? 0 : -limit));
+    setText(this.find(".scale-middle"), words.number(oneSided ? limit / 4 : 0));
+    setText(this.find(".scale-high"), words.number(limit));
+  }
+
+  /** Put the marked row, or the whole reading, into words. */
+  #say() {
+    const { steps, layers } = this.config;
+    const slider = this.find(".axis");
+    const hasBackward = Boolean(layers[0].backward);
+    let sentence = words.NO_INK;
+    let knowledge = "";
+    if (this.#hasInk && this.leading) {
+      const { answer } = this.config.outputs;
+      const settledRow = settledAt(this.leading);
+      sentence = words.overview({
+        steps,
+        settledRow: settledRow + 1,
+        settledDigit: this.leading.at(-1).digit,
+        answer: argmax(this.reading.tensors[answer].data),
+      });
+      knowledge = words.INVITATION;
+      if (this.row !== null) {
+        const row = this.row + 1;
+        sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.#inkAbove() });
+        knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward });
+      }
+    }
+    setText(this.find(".sentence"), sentence);
+    setText(this.find(".knowledge"), knowledge);
+    slider.setAttribute("aria-valuenow", this.row === null ? 1 : this.row + 1);
+    slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
+  }
+
+  #inkAbove() {
+    const { shape, data } = this.#tensors().image;
+    return data.subarray(0, (this.row + 1) * shape[1]).some((pixel) => pixel > 0);
+  }
+
+  #axis() {
+    const { steps } = this.config;
+    for (let row = 1; row <= steps; row++) {
+      const tick = document.createElement("span");
+      const isLabelled = row === 1 || row % 7 === 0;
+      tick.textContent = isLabelled ? row : "";
+      this.find(".axis").append(tick);
+    }
+    this.find(".axis").setAttribute("aria-valuemax", steps);
+  }
+
+  #labels(element, labels, columns) {
+    element.replaceChildren(
+      ...labels.map(({ digit, at }) => {
+        const label = document.createElement("span");
+        label.textContent = digit;
+        label.style.left = `${(100 * at) / columns}%`;
+        return label;
+      }),
+    );
+  }
+
+  #layerChoice() {
+    const { layers } = this.config;
+    this.find(".layers").hidden = layers.length < 2;
+    for (const { number } of layers) {
+      const label = document.createElement("label");
+      label.innerHTML = `<input type="radio" name="layer" value="${number}"><span>${number}</span>`;
+      const input = label.firstChild;
+      input.checked = number === 1;
+      input.addEventListener("change", () => this.chooseLayer(number));
+      this.find(".layers").append(label);
+    }
+  }
+
+  #watchTheme() {
+    const repaint = () => {
+      this.palette = readPalette(this.root);
+      this.oneSided = null;
+      paintRamp(this.find(".belief-ramp"), this.palette.belief);
+      this.show(this.reading);
+    };
+    // Gradio marks the dark theme with a class on the body.
+    new MutationObserver(repaint).observe(document.body, { attributeFilter: ["class"] });
+    repaint();
+  }
+}

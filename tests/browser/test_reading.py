@@ -1,0 +1,133 @@
+"""The row cursor, the layers, networks of other shapes, themes and widths."""
+
+import numpy as np
+import pytest
+
+from tests.browser.pen import digit, pixels, sentence
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(open_page, server):
+    return open_page(server.url)
+
+
+def hover_row(page, row: int) -> None:
+    box = page.locator("canvas.forward").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + (row - 0.5) * box["height"] / 28)
+
+
+def is_marked(page) -> bool:
+    return page.locator(".reading.marked").count() == 1
+
+
+def test_hover_marks_a_row_and_leaving_it_does_not(page):
+    assert not is_marked(page)
+    assert "settles" in sentence(page)
+    hover_row(page, 15)
+    assert is_marked(page)
+    assert "After row 15 of 28, reading down, it believes" in sentence(page)
+    assert "rows 1 to 15" in page.locator(".knowledge").inner_text()
+    page.mouse.move(5, 5)
+    assert not is_marked(page)
+
+
+def test_a_click_pins_a_row_and_escape_unpins_it(page):
+    hover_row(page, 9)
+    page.mouse.down()
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    assert "row 9 of 28" in sentence(page)
+    page.keyboard.press("Escape")
+    assert not is_marked(page)
+
+
+def test_the_cursor_frames_the_same_row_in_all_panels(page):
+    hover_row(page, 20)
+    tops = page.evaluate("""() => [...document.querySelectorAll(".rows")].map((rows) => {
+      const style = getComputedStyle(rows, "::after");
+      return rows.getBoundingClientRect().top + parseFloat(style.top);
+    })""")
+    assert len(tops) == 4
+    assert max(tops) - min(tops) < 0.5
+
+
+def test_the_keyboard_alone_moves_the_cursor(page):
+    slider = page.get_by_role("slider", name="Row cursor")
+    slider.focus()
+    page.keyboard.press("ArrowDown")
+    assert slider.get_attribute("aria-valuenow") == "1"
+    assert "row 1 of 28" in slider.get_attribute("aria-valuetext")
+    for key, row in [("PageDown", 8), ("ArrowUp", 7), ("End", 28), ("ArrowDown", 28), ("Home", 1)]:
+        page.keyboard.press(key)
+        assert slider.get_attribute("aria-valuenow") == str(row), key
+    page.keyboard.press("Escape")
+    assert not is_marked(page)
+
+
+def test_rows_before_the_ink_are_called_so(page):
+    page.locator(".axis").focus()
+    page.keyboard.press("Home")
+    assert "met no ink" in sentence(page)
+
+
+def test_another_layer_shows_other_states_and_says_what_they_know(page):
+    first = pixels(page, "forward")
+    assert "only the rows above" in page.locator(".forward-note").inner_text()
+    page.get_by_role("radio", name="2").check(force=True)
+    assert (pixels(page, "forward").mean() != first.mean()).any()
+    assert "whole image" in page.locator(".forward-note").inner_text()
+    hover_row(page, 10)
+    assert "layer 2 know the whole image" in page.locator(".knowledge").inner_text()
+
+
+def test_a_network_without_upward_reader_says_so(open_page, tiny_server):
+    page = open_page(tiny_server.url)
+    assert page.locator(".backward-panel").is_hidden()
+    assert page.locator(".layers").is_hidden()
+    hover_row(page, 12)
+    assert "no upward reader" in page.locator(".knowledge").inner_text()
+    assert page.locator(".scale-low").inner_text() == "−1"  # tanh: the whole map, ±1
+    assert page.locator(".scale-high").inner_text() == "1"
+
+
+def test_the_legend_has_the_pictures_largest_state(page):
+    assert float(page.locator(".scale-high").inner_text()) > 0
+    assert page.locator(".scale-low").inner_text() == "0"  # relu
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 820, 1280, 1920])
+def test_no_width_scrolls_sideways_or_stretches_the_digit(open_page, server, scheme, width):
+    page = open_page(server.url, viewport={"width": width, "height": 740}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator("canvas.image").bounding_box()
+    assert box["width"] == pytest.approx(box["height"], abs=1)
+    right = page.evaluate("""() => Math.max(...[...document.querySelectorAll(".scanline *")]
+      .filter((element) => element.offsetParent && !element.closest(".spoken"))
+      .map((element) => element.getBoundingClientRect().right))""")
+    assert right <= width
+
+
+def test_dark_and_light_paint_other_colours(open_page, server):
+    pictures = [
+        pixels(open_page(server.url, color_scheme=scheme), "forward")
+        for scheme in ("light", "dark")
+    ]
+    light, dark = (picture[:, :, :3].mean() for picture in pictures)
+    assert light > 128 > dark
+
+
+def test_a_change_of_theme_repaints(open_page, server):
+    page = open_page(server.url, color_scheme="light")
+    before = pixels(page, "forward")
+    page.evaluate("document.body.classList.add('dark')")
+    page.wait_for_timeout(100)
+    assert np.abs(pixels(page, "forward")[:, :, :3].mean() - before[:, :, :3].mean()) > 50
+
+
+def test_the_answer_is_announced_once_the_pen_rests(page):
+    status = page.locator(".spoken[role=status]")
+    page.wait_for_function("document.querySelector('.spoken').textContent !== ''")
+    assert f"The network reads {digit(page)}" in status.inner_text()

@@ -1,0 +1,74 @@
+"""A server that goes away, comes back or refuses: said on screen, and nothing is lost."""
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import Server
+from tests.browser.pen import SEVEN, digit, draw, pixels, places, settle, watch
+
+pytestmark = pytest.mark.browser
+
+# Chromium itself reports what cannot be reached; no page can keep it from doing so.
+NETWORK = r"WebSocket connection|ERR_CONNECTION|Failed to load resource|net::"
+
+
+@pytest.fixture
+def own_server():
+    running = Server()
+    yield running
+    running.kill()
+
+
+def test_a_lost_server_is_told_and_the_drawing_survives(open_page, own_server):
+    page = open_page(own_server.url, allowed=NETWORK)
+    watch(page)
+    draw(page, SEVEN[:2])
+    half = pixels(page, "pad-ink")
+    own_server.kill()
+    alert = page.locator(".alert")
+    alert.wait_for()
+    assert "Your drawing is kept" in alert.inner_text()
+    # Without a server the pen still draws.
+    first, *rest = places(page, SEVEN[1:])
+    page.mouse.move(*first)
+    page.mouse.down()
+    for place in rest:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    assert (pixels(page, "pad-ink") != half).any()
+    own_server.start()
+    alert.wait_for(state="hidden", timeout=20_000)
+    settle(page)
+    assert digit(page) == "7"
+
+
+def test_try_now_does_not_wait(open_page, own_server):
+    page = open_page(own_server.url, allowed=NETWORK)
+    attempts = []
+    page.on("websocket", lambda _: attempts.append(1))
+    own_server.kill()
+    page.get_by_text("next attempt in 8").wait_for(timeout=20_000)
+    before = len(attempts)
+    page.get_by_role("button", name="Try now").click()
+    page.wait_for_timeout(500)
+    assert len(attempts) == before + 1
+
+
+def test_a_refused_drawing_is_told_and_the_next_one_is_read(open_page, server):
+    page = open_page(server.url)
+    watch(page)
+    before = pixels(page, "image")
+    page.evaluate("""() => {
+      const send = WebSocket.prototype.send;
+      WebSocket.prototype.send = function (data) {
+        WebSocket.prototype.send = send;
+        send.call(this, data.slice(0, -1));
+      };
+    }""")
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".alert").wait_for()
+    assert "could not read" in page.locator(".alert").inner_text()
+    np.testing.assert_array_equal(pixels(page, "image"), before)
+    draw(page, SEVEN)
+    assert digit(page) == "7"
+    assert page.locator(".alert").is_hidden()

@@ -1,0 +1,161 @@
+"""The page as it is served: Gradio's frame, the live view's files and config, Gradio's API."""
+
+import asyncio
+import base64
+import io
+import itertools
+import re
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from PIL import Image, ImageDraw
+
+from model import signature
+from model.preprocess import preprocess
+from model.strokes import BRUSH, render
+from serving import app as page
+from serving import units
+from serving.predictor import Predictor
+from serving.settings import Settings
+from tests.conftest import TINY_UNITS
+
+SETTINGS = Settings(max_pixels=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model):
+    return Predictor(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    # Without a running loop Gradio makes some of its own and never closes them.
+    async def mount() -> FastAPI:
+        return page.mount(FastAPI(), predictor, SETTINGS)
+
+    with TestClient(asyncio.run(mount())) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def config(client):
+    return client.get("/live/config.json").json()
+
+
+def seven() -> bytes:
+    picture = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(picture).line([(25, 20), (75, 20), (45, 85)], fill=0, width=9)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def call(client, image) -> str:
+    """Call Gradio's endpoint as its documentation says; gives the last server-sent event."""
+    started = client.post("/gradio_api/call/classify", json={"data": [image]})
+    return client.get(f"/gradio_api/call/classify/{started.json()['event_id']}").text
+
+
+def test_the_page_is_gradios_and_holds_the_live_view(client):
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "Scanline" in answer.text
+    assert "pad-ink" in answer.text
+
+
+def test_nothing_is_fetched_from_elsewhere(client):
+    files = [client.get(f"/live/{path.name}").text for path in page.LIVE.iterdir()]
+    fonts = client.get("/theme.css").text
+    for text in (*files, fonts):
+        assert not re.search(r"""(src|href|import|url)\W{1,3}(https?:)?//""", text)
+    scripts = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"([^\"]+)", client.get("/").text)
+    assert scripts
+    assert not [address for address in scripts if "//" in address]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("main.js", "text/javascript"), ("live.css", "text/css"), ("digits.json", "application/json")],
+)
+def test_files_have_their_type_and_can_be_revalidated(client, name, kind):
+    first = client.get(f"/live/{name}")
+    assert first.status_code == 200
+    assert first.headers["content-type"].startswith(kind)
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get(f"/live/{name}", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_every_module_that_is_imported_is_there():
+    for module in page.LIVE.glob("*.js"):
+        for wanted in re.findall(r'from "\./([^"]+)"', module.read_text()):
+            assert (page.LIVE / wanted).is_file(), f"{module.name} imports {wanted}"
+
+
+@pytest.mark.parametrize("path", ["/live/../app.py", "/live/%2e%2e/app.py", "/live/none.js"])
+def test_only_the_pages_files_are_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_the_template_is_safe_for_gradio():
+    """Gradio reads it as Handlebars, then as a JavaScript template string."""
+    assert not re.search(r"`|\$\{|\{\{", (page.LIVE / "view.html").read_text())
+
+
+def test_the_config_describes_the_network(config):
+    assert config["brush"] == BRUSH
+    assert config["outputs"]["answer"] == signature.PROBABILITIES
+    assert config["outputs"]["belief"] == signature.STEP_PROBABILITIES
+    [layer] = config["layers"]
+    assert layer["backward"] is None
+    assert layer["forward"]["name"] == signature.hidden_forward(1)
+    assert layer["forward"]["units"] == TINY_UNITS
+    assert config["range"] == [-1, 1]  # tanh
+    assert config["model"]["name"] == "tiny"
+
+
+def test_every_unit_stands_in_one_group(config):
+    groups = config["layers"][0]["forward"]["groups"]
+    assert sorted(itertools.chain(*(group["units"] for group in groups))) == [*range(TINY_UNITS)]
+    assert [group["digit"] for group in groups] == sorted(group["digit"] for group in groups)
+
+
+def test_a_unit_goes_to_the_digit_that_moves_it_most():
+    states = np.zeros((signature.DIGITS, signature.STEPS, 4), np.float32)
+    states[7, :, 0] = 1.0
+    states[2, 10:, 1] = 0.5
+    states[7, :, 2] = 0.5
+    states[4, :, 2] = 0.4  # less clear than unit 0
+    states[:, :, 3] = 0.3  # the same for all
+    assert units.group_units(states) == [
+        {"digit": 0, "units": [3]},
+        {"digit": 2, "units": [1]},
+        {"digit": 7, "units": [0, 2]},
+    ]
+
+
+@pytest.mark.parametrize("digit", range(signature.DIGITS))
+def test_the_templates_are_drawings_inside_the_pad(digit):
+    strokes = page.templates()[str(digit)]
+    points = np.concatenate(strokes)
+    assert points.min() >= BRUSH / 2
+    assert points.max() <= 1 - BRUSH / 2
+    assert preprocess(render([np.array(stroke) for stroke in strokes])).has_ink
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_gradios_api_reads_an_image(client, prefix):
+    answer = call(client, prefix + base64.b64encode(seven()).decode())
+    assert "event: complete" in answer
+    assert '"digit"' in answer
+    assert '"probabilities"' in answer
+
+
+@pytest.mark.parametrize(
+    "image", ["", "not base64!", base64.b64encode(b"GIF89a, not really").decode(), 7, None]
+)
+def test_gradios_api_refuses_what_is_no_image(client, image):
+    assert "event: error" in call(client, image)
+    assert "event: complete" in call(client, base64.b64encode(seven()).decode())

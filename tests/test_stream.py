@@ -1,0 +1,131 @@
+"""The live view's WebSocket: the message layout, what is refused, and that it lives on."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from model import signature
+from model.preprocess import preprocess
+from model.strokes import render
+from serving import stream
+from serving.predictor import Predictor
+
+SEVEN = [np.array([[0.25, 0.2], [0.75, 0.2], [0.45, 0.85]], np.float32)]
+
+
+def message(strokes, sequence: int = 1) -> bytes:
+    lengths = [len(stroke) for stroke in strokes]
+    points = b"".join(np.asarray(stroke, "<f4").tobytes() for stroke in strokes)
+    return struct.pack(f"<II{len(lengths)}I", sequence, len(lengths), *lengths) + points
+
+
+def unpack(frame: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    """The page's side: ``live/protocol.js``."""
+    [length] = struct.unpack_from("<I", frame)
+    header = json.loads(frame[4 : 4 + length])
+    at = 4 + length
+    assert at % 4 == 0, "a Float32Array must start at a multiple of four bytes"
+    tensors = {}
+    for entry in header["tensors"]:
+        size = int(np.prod(entry["shape"]))
+        tensors[entry["name"]] = np.frombuffer(frame, "<f4", size, at).reshape(entry["shape"])
+        at += 4 * size
+    assert at == len(frame)
+    return header, tensors
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model):
+    return Predictor(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    app = FastAPI()
+    stream.add_stream(app, predictor)
+    with TestClient(app) as client:
+        yield client
+
+
+def test_strokes_come_back_as_they_were_sent():
+    strokes = [SEVEN[0], np.array([[0.0, 1.0]], np.float32)]
+    sequence, read = stream.read_strokes(message(strokes, sequence=2**32 - 1))
+    assert sequence == 2**32 - 1
+    assert len(read) == 2
+    for sent, got in zip(strokes, read, strict=True):
+        np.testing.assert_array_equal(sent, got)
+
+
+@pytest.mark.parametrize("strokes", [[], [np.zeros((0, 2))]])
+def test_an_empty_drawing_has_no_strokes(strokes):
+    assert stream.read_strokes(message(strokes)) == (1, [])
+
+
+TOO_MANY = [np.full((stream.MAX_POINTS + 1, 2), 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        (b"", "at least 8 bytes"),
+        (b"\x01\x00\x00\x00", "at least 8 bytes"),
+        (message(SEVEN)[:-1], "bytes"),
+        (message(SEVEN) + b"\x00", "bytes"),
+        (struct.pack("<II", 1, 3), "lengths"),
+        (struct.pack("<II", 1, 2**32 - 1), "at most"),
+        (struct.pack("<III", 1, 1, 2**32 - 1), "at most"),
+        (struct.pack("<IIII", 1, 2, 2**32 - 1, 2**32 - 1), "at most"),
+        (message(TOO_MANY), "at most"),
+        (bytes(20 * 2**20), "at most"),
+        (message([[[np.nan, 0.5]]]), "0..1"),
+        (message([[[0.5, np.inf]]]), "0..1"),
+        (message([[[-np.inf, 0.5]]]), "0..1"),
+        (message([[[1.001, 0.5]]]), "0..1"),
+        (message([[[0.5, -0.001]]]), "0..1"),
+    ],
+)
+def test_a_bad_message_is_refused(bad, complaint):
+    with pytest.raises(stream.StrokesError, match=complaint):
+        stream.read_strokes(bad)
+
+
+def test_a_frame_holds_what_the_network_saw_and_said(client, predictor):
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message(SEVEN, sequence=41))
+        header, tensors = unpack(socket.receive_bytes())
+    seen = preprocess(render(SEVEN))
+    expected = predictor.run(seen.image[None])
+    assert header["sequence"] == 41
+    assert header["has_ink"] is True
+    assert header["milliseconds"] > 0
+    assert list(tensors) == [stream.IMAGE, *predictor.output_names]
+    np.testing.assert_array_equal(tensors[stream.IMAGE], seen.image)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(tensors[name], array[0], err_msg=name)
+
+
+def test_no_ink_is_said(client):
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message([]))
+        header, tensors = unpack(socket.receive_bytes())
+    assert header["has_ink"] is False
+    assert not tensors[stream.IMAGE].any()
+
+
+def test_the_connection_survives_bad_messages(client):
+    with client.websocket_connect(stream.PATH) as socket:
+        for bad in (b"\x00", message([[[np.nan, 0.5]]], sequence=5), message(SEVEN)[:-1]):
+            socket.send_bytes(bad)
+            assert socket.receive_json()["error"]
+        socket.send_bytes(message([[[np.nan, 0.5]]], sequence=5))
+        assert socket.receive_json()["sequence"] == 5
+        socket.send_text("seven, please")
+        assert "binary" in socket.receive_json()["error"]
+        socket.send_bytes(message(SEVEN, sequence=6))
+        header, tensors = unpack(socket.receive_bytes())
+    assert header["sequence"] == 6
+    assert tensors[signature.PROBABILITIES].sum() == pytest.approx(1, abs=1e-5)
