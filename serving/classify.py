@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model.preprocess import Preprocessed, preprocess
 from PIL import Image
 
 from model import signature
+from model.preprocess import Preprocessed, preprocess
 from serving.pictures import PictureError, PictureTooLargeError, open_picture
 from serving.predictor import Predictor
 

@@ -55,6 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     clip.add_argument("--no-clip", action="store_true", help="do not clip")
     parser.add_argument(
+        "--no-mix", dest="mix", action="store_false", help="scanline on MNIST alone"
+    )
+    parser.add_argument(
         "--no-augment", dest="augment", action="store_false", help="the digits as they are"
     )
     return parser
@@ -83,6 +86,8 @@ def main(argv: list[str]) -> int:
     if "backend" in arguments:
         os.environ["KERAS_BACKEND"] = arguments["backend"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Rendering multiplies small matrices: BLAS threads make it ten times slower.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         config = make_config(arguments)
         from training import train  # after the backend is set: Keras reads it once

@@ -30,7 +30,14 @@ class TrainingConfig:
     """Weight of the mean cross-entropy of y_t, the read-out at each step."""
     belief_loss: float = 0.1
     """Weight of the mean cross-entropy of the downward reader's own read-out."""
+    score_loss: float = 0.5
+    """Weight of the cross-entropy of the score for "this is no digit"."""
+    no_digit_weight: float = 0.5
+    """Weight of drawings that are no digit; their target is every digit alike
+    (Hendrycks et al. 2019, outlier exposure)."""
     augment: bool = True
+    mix: bool = False
+    """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone."""
     validation: int = 10_000
     """Digits held out from the end of the training set."""
     seed: int = 0
@@ -66,4 +73,5 @@ DEFAULTS: dict[str, TrainingConfig] = {
     "elman": TrainingConfig("elman", learning_rate=1.5e-3),
     "bidirectional": TrainingConfig("bidirectional", learning_rate=1.5e-3),
     "stacked": TrainingConfig("stacked"),
+    "scanline": TrainingConfig("scanline", epochs=60, mix=True),
 }

@@ -14,6 +14,7 @@ from keras import ops
 from model import network, signature
 from training import augment
 from training.config import TrainingConfig
+from training.mixture import NO_DIGIT
 
 # Takes uint8 images, labels and a warp (or None); returns loss and gradient norms.
 Step = Callable[[np.ndarray, np.ndarray, tuple | None], dict[str, np.ndarray]]
@@ -47,18 +48,30 @@ def make_optimizer(config: TrainingConfig, model: keras.Model, steps: int) -> ke
 
 
 def loss(outputs: dict, labels, config: TrainingConfig):
-    """CE(answer) + step_loss · mean CE(y_t) + belief_loss · mean CE(downward reader)."""
+    """CE(answer) + step_loss · mean CE(y_t) + belief_loss · mean CE(downward reader),
+    and score_loss · CE(score) where the network has one.
 
-    def cross_entropy(logits, targets):
-        return ops.mean(
-            keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    Labels are 0..9, and `NO_DIGIT` for a drawing that is none: every digit alike is then the
+    target. All are means over the batch.
+    """
+    is_digit = ops.cast(labels < NO_DIGIT, "float32")  # (batch,)
+    nothing = (1 - is_digit)[:, None] / signature.DIGITS
+    targets = ops.one_hot(ops.cast(labels, "int32"), signature.DIGITS) + nothing
+    weights = is_digit + config.no_digit_weight * (1 - is_digit)
+
+    def cross_entropy(logits, targets, weights):
+        return ops.mean(-ops.sum(targets * ops.log_softmax(logits), axis=-1) * weights)
+
+    total = cross_entropy(outputs["logits"], targets, weights)
+    every_step = targets[:, None, :], weights[:, None]
+    total += config.step_loss * cross_entropy(outputs["step_logits"], *every_step)
+    total += config.belief_loss * cross_entropy(outputs["belief_logits"], *every_step)
+    if "score_logits" in outputs:
+        no_digit = (1 - is_digit)[:, None]  # (batch, 1)
+        total += config.score_loss * ops.mean(
+            ops.binary_crossentropy(no_digit, outputs["score_logits"], from_logits=True)
         )
-
-    labels = ops.cast(labels, "int32")
-    every_step = ops.repeat(labels[:, None], signature.STEPS, axis=1)
-    total = cross_entropy(outputs["logits"], labels)
-    total += config.step_loss * cross_entropy(outputs["step_logits"], every_step)
-    return total + config.belief_loss * cross_entropy(outputs["belief_logits"], every_step)
+    return total
 
 
 class Trainer:

@@ -7,7 +7,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +19,13 @@ from tqdm import tqdm
 
 from model.network import PRESETS, build
 from model.weights import load_keras
-from training import augment, card, checkpoint, data, device, report
+from training import augment, card, checkpoint, data, device, mixture, report
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
 from training.evaluate import Evaluation, evaluate
+from training.mixture import Part
+from training.recurrent import HoistedRNN
 from training.step import Trainer
 
 CONFIG, METRICS, BEST = "config.json", "metrics.json", "best.keras"
@@ -57,9 +58,12 @@ def run(
     training, validation = data.load_training(data_path, config.validation)
     keras.utils.set_random_seed(config.seed)
     _make_deterministic()
-    network = build(PRESETS[config.preset])
+    network = build(PRESETS[config.preset], HoistedRNN)
+    parts = mixture.digits_only(training)
+    if config.mix:
+        parts = mixture.everything(training, _folder(data_path), config.seed)
     batch = min(config.batch_size, len(training))
-    steps = len(training) // batch
+    steps = mixture.steps_an_epoch(parts, batch)
     trainer = Trainer(network, config, config.epochs * steps)
     progress = Progress([], [], [])
     if resume:
@@ -80,7 +84,7 @@ def run(
     tensorboard = report.TensorBoard(out / "tensorboard")
     averaged = build(PRESETS[config.preset])
     for epoch in range(len(progress.history) + 1, config.epochs + 1):
-        row = _epoch(epoch, trainer, training, batch, steps, progress)
+        row = _epoch(epoch, trainer, parts, batch, steps, progress)
         for variable, value in zip(
             averaged.trainable_variables, trainer.evaluated_weights(), strict=True
         ):
@@ -106,15 +110,15 @@ def run(
 
 
 def _epoch(
-    epoch: int, trainer: Trainer, digits: Digits, batch: int, steps: int, progress: Progress
+    epoch: int, trainer: Trainer, parts: list[Part], batch: int, steps: int, progress: Progress
 ) -> dict[str, Any]:
-    """Train on each digit once; extends `progress` and returns the epoch's row."""
+    """See each digit of MNIST once; extends `progress` and returns the epoch's row."""
     start = time.perf_counter()
     # Seeded by epoch, so that a resumed run draws what the first would have drawn.
     rng = np.random.default_rng([trainer.config.seed, epoch])
     losses, norms, largest = [], [], []
     bar = tqdm(
-        _batches(digits, batch, steps, rng),
+        mixture.batches(parts, batch, rng),
         f"epoch {epoch}",
         steps,
         leave=False,
@@ -144,16 +148,6 @@ def _epoch(
         "seconds": round(seconds, 2),
         "images_per_second": round(batch * steps / seconds, 1),
     }
-
-
-def _batches(
-    digits: Digits, batch: int, steps: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every digit once in random order; what does not fill a batch waits for the next epoch."""
-    order = rng.permutation(len(digits))
-    for step in range(steps):
-        chosen = order[step * batch : (step + 1) * batch]
-        yield digits.images[chosen], digits.labels[chosen]
 
 
 def _finish(
@@ -207,6 +201,11 @@ def _best_epoch(history: list[dict[str, Any]]) -> int:
         return row["validation_error_percent"], row["validation_loss"]
 
     return min(history, key=score)["epoch"]
+
+
+def _folder(data_path: Path | None) -> Path:
+    """Where the files of the other sources lie: beside MNIST."""
+    return data.find(data_path).parent
 
 
 def _prepare_folder(out: Path, resume: bool) -> None:
