@@ -17,9 +17,9 @@ class HoistedRNN(keras.layers.SimpleRNN):
     reading. Masks, initial states and dropout are not supported.
     """
 
-    def call(self, sequence, initial_state=None, mask=None, training=False):  # noqa: ARG002 (Keras's)
+    def call(self, sequences, initial_state=None, mask=None, training=False):  # noqa: ARG002 (Keras's)
         cell = self.cell
-        drive = ops.matmul(sequence, cell.kernel) + cell.bias  # (batch, steps, units)
+        drive = ops.matmul(sequences, cell.kernel) + cell.bias  # (batch, steps, units)
         drives = ops.unstack(drive, axis=1)
         state = self.activation(drives[-1 if self.go_backwards else 0])
         states = [state]
