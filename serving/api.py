@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request, Response
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
@@ -43,7 +44,7 @@ def create_app(predictor: Predictor, settings: Settings) -> FastAPI:
         predictor: the network; its file's stem is the model's name in paths.
         settings: limits; host and port are not looked at.
     """
-    app = FastAPI(
+    app = FastAPIOffline(  # with the files of /docs, which FastAPI alone loads from elsewhere
         title="Scanline",
         version=SERVER_VERSION,
         description="A recurrent network reads handwritten digits, row by row.",
@@ -117,7 +118,11 @@ def _serve_protocol(
         openapi_extra=schemas.INFER_BODY,
     )
     async def infer_route(request: Request) -> Response:
-        """Pixels in, every output of the network out."""
+        """Pixels in, every output of the network out, with no verdict on it.
+
+        A network that was trained to tell digits from other drawings has an output `score`:
+        how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
+        """
         body = await limited(request, settings.max_body_bytes).body()
         work = partial(infer, body)
         content = work() if len(body) <= INLINE_BYTES else await _in_thread(pool, work)
@@ -138,10 +143,21 @@ def _serve_classify(
         "/classify",
         response_model=schemas.Classified,
         openapi_extra=schemas.CLASSIFY_BODY,
+        responses=schemas.CLASSIFIED_EXAMPLES,
         tags=["pictures"],
     )
     async def classify_route(request: Request) -> Response:
         """Read image files: one as the body, or one and more as form data, any field name.
+
+        An answer that is better not believed is `rejected`, with the `reason`:
+
+        * `no ink`
+        * `not a digit`: the network's `score` is above the `score` threshold of its card
+        * `not sure: 4 or 9`: the best digit's probability is below the `confidence` threshold
+
+        The best `digit` and all `probabilities` are there all the same (without ink they are
+        null), so that a client can decide for itself. A network that has no `score`, or whose
+        card has no such threshold, is spared that check.
 
         Among several files a bad one has an `error` in its place and spoils no other.
         """

@@ -38,6 +38,8 @@ _FONT = ["system-ui", "sans-serif"]
 _FONT_MONO = ["ui-monospace", "monospace"]
 _HEAD = """
 <link rel="stylesheet" href="live/live.css">
+<link rel="stylesheet" href="live/answer.css">
+<link rel="stylesheet" href="live/reading.css">
 <link rel="modulepreload" href="live/main.js">
 """
 _START = """
@@ -128,8 +130,10 @@ def classifier(predictor: Predictor, max_pixels: int) -> Callable[[str], dict]:
         """Read one digit.
 
         Takes an image file (PNG, JPEG, ...) in base64, with or without "data:...;base64,"
-        before it. Gives what POST /classify gives: digit, confidence, probabilities, and
-        whether the image was rejected, with the reason.
+        before it. Gives what POST /classify gives: digit, confidence, probabilities,
+        score (how sure the network is that this is no digit), and whether the image is
+        rejected, with the reason: "no ink", "not a digit", or "not sure: 4 or 9". A
+        rejected image has its best digit all the same.
         """
         try:
             data = base64.b64decode(image.rpartition(",")[2], validate=True)

@@ -11,8 +11,8 @@ from model import signature
 from model.preprocess import Preprocessed, preprocess
 from serving.pictures import PictureError, PictureTooLargeError, open_picture
 from serving.predictor import Predictor
+from serving.verdict import Thresholds, judge
 
-NO_INK = "no ink"
 BUDGET = 4  # pictures of one request may together have so many times the pixels of one
 
 
@@ -53,11 +53,19 @@ def classify(
         if prepared.has_ink:
             places.append(len(results))
             images.append(prepared.image)
-        results.append(_rejected(file.name, NO_INK))
+        results.append(result(file.name, None, None, predictor.thresholds))
     if images:
-        rows = predictor.run(np.stack(images), [signature.PROBABILITIES])[signature.PROBABILITIES]
-        for place, probabilities in zip(places, rows, strict=True):
-            results[place] = _read(files[place].name, probabilities)
+        wanted = (signature.PROBABILITIES, signature.SCORE)
+        names = [name for name in predictor.output_names if name in wanted]
+        arrays = predictor.run(np.stack(images), names)
+        scores = arrays.get(signature.SCORE)
+        for index, place in enumerate(places):
+            results[place] = result(
+                files[place].name,
+                arrays[signature.PROBABILITIES][index],
+                None if scores is None else float(scores[index, 0]),
+                predictor.thresholds,
+            )
     return results
 
 
@@ -68,24 +76,28 @@ def _prepare(picture: Image.Image) -> Preprocessed:
         raise PictureError(f"the image cannot be prepared: {error}") from error
 
 
-def _read(name: str | None, probabilities: np.ndarray) -> dict[str, Any]:
-    digit = int(probabilities.argmax())
+def result(
+    name: str | None,
+    probabilities: np.ndarray | None,
+    score: float | None,
+    thresholds: Thresholds,
+) -> dict[str, Any]:
+    """The answer for one file; a rejected one keeps its best digit, so that a client may decide.
+
+    Args:
+        name: of the file.
+        probabilities: (10,), or None where there is no ink.
+        score: see `model.signature`; None where the network has none.
+        thresholds: see `serving.verdict`.
+    """
+    verdict = judge(probabilities, score, thresholds)
+    has_ink = probabilities is not None
     return {
         "file": name,
-        "digit": digit,
-        "confidence": float(probabilities[digit]),
-        signature.PROBABILITIES: probabilities.tolist(),
-        "rejected": False,
-        "reason": None,
-    }
-
-
-def _rejected(name: str | None, reason: str) -> dict[str, Any]:
-    return {
-        "file": name,
-        "digit": None,
-        "confidence": None,
-        signature.PROBABILITIES: None,
-        "rejected": True,
-        "reason": reason,
+        "digit": int(probabilities.argmax()) if has_ink else None,
+        "confidence": float(probabilities.max()) if has_ink else None,
+        signature.PROBABILITIES: probabilities.tolist() if has_ink else None,
+        signature.SCORE: score,
+        "rejected": verdict.rejected,
+        "reason": verdict.reason,
     }

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from model import signature
+from serving.verdict import Thresholds
 
 RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
 
@@ -22,12 +23,14 @@ class Reading:
     """What the network made of one image.
 
     `hidden_states` maps an output's name (`signature.hidden_forward(1)` ...) to an array
-    (28, units); `step_probabilities` is (28, 10), `probabilities` (10,).
+    (28, units); `step_probabilities` is (28, 10), `probabilities` (10,). `score`, 0..1, is
+    how sure it is that this is no digit; None where the network does not say.
     """
 
     probabilities: np.ndarray
     step_probabilities: np.ndarray
     hidden_states: dict[str, np.ndarray]
+    score: float | None = None
 
     @cached_property
     def digit(self) -> int:
@@ -44,13 +47,13 @@ class Predictor:
 
     Args:
         path: the ``.onnx`` file; a ``card.json`` beside it is read as `card`, else that
-            is an empty dict.
+            is an empty dict. Its thresholds become `thresholds` (`serving.verdict`).
         threads: threads of one inference. One is best for single images (measured:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
 
     Raises:
         ModelError: no such file, not an ONNX network, not with that signature, or a card
-            that is not a JSON object.
+            that is not a JSON object or has unusable thresholds.
     """
 
     def __init__(self, path: Path | str = RELEASE / "scanline.onnx", threads: int = 1):
@@ -76,6 +79,7 @@ class Predictor:
         self.metadata = self._session.get_modelmeta().custom_metadata_map
         self._check_signature()
         self.card = self._read_card()
+        self.thresholds = self._read_thresholds()
 
     def _check_signature(self) -> None:
         if [i.name for i in self.inputs] != [signature.IMAGES]:
@@ -94,6 +98,7 @@ class Predictor:
             signature.IMAGES: [signature.STEPS, signature.PIXELS],
             signature.PROBABILITIES: [signature.DIGITS],
             signature.STEP_PROBABILITIES: [signature.STEPS, signature.DIGITS],
+            signature.SCORE: [1],
         }
         for node in [*self.inputs, *self.outputs]:
             batch, *shape = node.shape or [None]
@@ -106,8 +111,18 @@ class Predictor:
             if node.type != "tensor(float)":
                 raise ModelError(f"{self.path}: {node.name} must be float32, found {node.type}")
 
+    @property
+    def _card_path(self) -> Path:
+        return self.path.with_name("card.json")
+
+    def _read_thresholds(self) -> Thresholds:
+        try:
+            return Thresholds.from_card(self.card)
+        except ValueError as error:
+            raise ModelError(f"{self._card_path}: {error}") from error
+
     def _read_card(self) -> dict:
-        path = self.path.with_name("card.json")
+        path = self._card_path
         if not path.is_file():
             return {}
         try:
@@ -136,8 +151,10 @@ class Predictor:
     def read(self, image: np.ndarray) -> Reading:
         """Read one image (28, 28) and keep everything that the network thought on the way."""
         result = {name: array[0] for name, array in self.run(image[None]).items()}
+        score = result.get(signature.SCORE)
         return Reading(
             probabilities=result.pop(signature.PROBABILITIES),
             step_probabilities=result.pop(signature.STEP_PROBABILITIES),
             hidden_states={k: v for k, v in result.items() if signature.layer_of(k)},
+            score=None if score is None else float(score[0]),
         )

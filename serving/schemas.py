@@ -2,10 +2,13 @@
 
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from model import signature
+from serving.classify import result
 from serving.protocol import DATATYPES, FP32, IMAGE_SHAPE
+from serving.verdict import NO_INK, NOT_A_DIGIT, Thresholds
 
 NAME = "scanline"  # of the server, and of the released model in the examples
 VERSION = "1"
@@ -48,15 +51,17 @@ class Model(BaseModel):
         examples=[[{"name": signature.IMAGES, "datatype": FP32, "shape": [-1, *IMAGE_SHAPE]}]]
     )
     outputs: list[Tensor] = Field(
+        description=f"all that the network gives; not every network has a `{signature.SCORE}`",
         examples=[
             [
                 {
                     "name": signature.PROBABILITIES,
                     "datatype": FP32,
                     "shape": [-1, signature.DIGITS],
-                }
+                },
+                {"name": signature.SCORE, "datatype": FP32, "shape": [-1, 1]},
             ]
-        ]
+        ],
     )
 
 
@@ -76,17 +81,61 @@ class Result(BaseModel):
     """The answer for one file; `error` stands alone with `file`."""
 
     file: str | None = Field(description="as uploaded; null for a raw body")
-    digit: int | None = Field(None, ge=0, le=9, description="null when rejected")
+    digit: int | None = Field(
+        None, ge=0, le=9, description="the likeliest, even when rejected; null when there is no ink"
+    )
     confidence: float | None = Field(None, description="probability of that digit, 0..1")
     probabilities: list[float] | None = Field(None, description="of the digits 0..9, sum 1")
-    rejected: bool | None = None
-    reason: str | None = Field(None, description="why it is rejected", examples=["no ink"])
+    score: float | None = Field(
+        None,
+        description="how sure the network is that this is no digit, 0..1; null when there is no "
+        "ink, or when the network has no such output",
+    )
+    rejected: bool | None = Field(None, description="true: better not believe `digit`")
+    reason: str | None = Field(
+        None,
+        description=f"why it is rejected: {NO_INK}, {NOT_A_DIGIT}, or not sure between two "
+        "digits, the likelier one first; null when accepted",
+        examples=["not sure: 4 or 9"],
+    )
     error: str | None = Field(None, description="why this file cannot be read")
 
 
 class Classified(BaseModel):
     model: str = Field(examples=[NAME])
     results: list[Result]
+
+
+def _answer(file: str, digits: dict[int, float] | None, score: float | None) -> dict[str, Any]:
+    """What the rule makes of an answer; the other digits share what `digits` leave over."""
+    probabilities = None
+    if digits:
+        rest = (1 - sum(digits.values())) / (signature.DIGITS - len(digits))
+        probabilities = np.array([digits.get(d, rest) for d in range(signature.DIGITS)]).round(4)
+    return result(file, probabilities, score, Thresholds(score=0.7, confidence=0.6))
+
+
+_SEVEN = _answer("seven.png", {7: 0.9928}, 0.0031)
+_BROKEN = {"file": "notes.txt", "error": "not an image, or a broken one: send one of PNG, JPEG"}
+_EXAMPLES = {
+    "accepted": [_SEVEN],
+    "not sure": [_answer("four-or-nine.png", {4: 0.5, 9: 0.46}, 0.0954)],
+    "not a digit": [_answer("smiley.png", {8: 0.7976}, 0.9712)],
+    "no ink": [_answer("blank.png", None, None)],
+    "one of two files cannot be read": [_SEVEN, _BROKEN],
+}
+CLASSIFIED_EXAMPLES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "application/json": {
+                "examples": {
+                    name: {"value": {"model": NAME, "results": results}}
+                    for name, results in _EXAMPLES.items()
+                }
+            }
+        }
+    }
+}
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

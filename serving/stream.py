@@ -12,9 +12,13 @@ Server to page, one binary message for each drawing, little-endian (`pack_frame`
     uint32                  length of the header in bytes
     header                  JSON, padded with spaces so that the payload is aligned:
                             {"sequence", "has_ink", "milliseconds",
+                             "verdict": {"rejected", "reason", "between"},
                              "tensors": [{"name", "shape"}, ...]}
     float32 × ...           the tensors one after the other: ``image`` as the network
                             sees it, then all outputs of the network
+
+The verdict is `serving.verdict`'s; ``between`` are the two digits that the network is not
+sure of, else null.
 
 A message that cannot be read is answered by a text message {"error", "sequence"}, and
 the connection lives on. The page keeps one drawing in flight and sends the newest one
@@ -28,9 +32,11 @@ import time
 import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
+from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
 from serving.predictor import Predictor
+from serving.verdict import judge
 
 PATH = "/live"
 IMAGE = "image"
@@ -104,9 +110,20 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
     seen = preprocess(render(strokes))
     tensors = {IMAGE: seen.image}
     tensors |= {name: array[0] for name, array in predictor.run(seen.image[None]).items()}
+    score = tensors.get(signature.SCORE)
+    verdict = judge(
+        tensors[signature.PROBABILITIES] if seen.has_ink else None,
+        None if score is None else float(score[0]),
+        predictor.thresholds,
+    )
     header = {
         "sequence": sequence,
         "has_ink": bool(seen.has_ink),
+        "verdict": {
+            "rejected": verdict.rejected,
+            "reason": verdict.reason,
+            "between": verdict.between,
+        },
         "milliseconds": round(1000 * (time.perf_counter() - started), 3),
     }
     return pack_frame(header, tensors)

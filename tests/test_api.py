@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 import tomllib
 import zlib
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageOps
 
 from model import signature
-from serving import api
+from serving import api, schemas
 from serving.predictor import Predictor
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, TINY_VERSION, save_tiny_model
@@ -170,7 +171,15 @@ def test_classify_a_raw_body(client, kind):
     answer = response.json()
     assert answer["model"] == "tiny"
     [result] = answer["results"]
-    assert list(result) == ["file", "digit", "confidence", "probabilities", "rejected", "reason"]
+    assert list(result) == [
+        "file",
+        "digit",
+        "confidence",
+        "probabilities",
+        "score",
+        "rejected",
+        "reason",
+    ]
     assert (result["file"], result["rejected"], result["reason"]) == (None, False, None)
     assert sum(result["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert result["confidence"] == max(result["probabilities"])
@@ -194,6 +203,7 @@ def test_blank_page_is_rejected(client, shade):
             "digit": None,
             "confidence": None,
             "probabilities": None,
+            "score": None,
             "rejected": True,
             "reason": "no ink",
         }
@@ -234,6 +244,44 @@ def test_openapi_names_no_422_and_has_examples(client):
     example = content["application/json"]["example"]
     assert client.post(INFER, json=example).status_code == 200
     assert client.get("/docs").status_code == 200
+
+
+def test_docs_name_every_verdict_with_an_example(client):
+    document = client.get("/openapi.json").json()
+    answer = document["paths"]["/classify"]["post"]["responses"]["200"]["content"]
+    examples = answer["application/json"]["examples"]
+    reasons = {}
+    for name, example in examples.items():
+        first = schemas.Classified.model_validate(example["value"]).results[0]
+        reasons[name] = first.reason
+    assert reasons["accepted"] is None
+    for reason in ("no ink", "not a digit"):
+        assert reasons[reason] == reason
+    assert reasons["not sure"] == "not sure: 4 or 9"
+    assert "$ref" in answer["application/json"]["schema"]
+
+
+def test_docs_load_nothing_from_elsewhere(client):
+    page = client.get("/docs").text
+    files = re.findall(r"""<(?:script|link)[^>]+(?:src|href)="([^"]+)""", page)
+    assert len(files) == 3  # style, script, icon
+    for file in files:
+        assert file.startswith("/")
+        assert client.get(file).status_code == 200
+
+
+def test_the_score_is_an_output_like_any_other(doubting_model, images):
+    model = Predictor(doubting_model)
+    client = TestClient(api.create_app(model, SETTINGS))
+    path = "/v2/models/doubting"
+    described = client.get(path).json()["outputs"]
+    assert {"name": signature.SCORE, "datatype": "FP32", "shape": [-1, 1]} in described
+    assert [output["name"] for output in described] == signature.output_names(1, False, score=True)
+    body = {**request(images), "outputs": [{"name": signature.SCORE}]}
+    [output] = client.post(f"{path}/infer", json=body).json()["outputs"]
+    assert output["shape"] == [len(images), 1]
+    expected = model.run(images)[signature.SCORE].ravel()
+    np.testing.assert_array_equal(np.float32(output["data"]), expected)
 
 
 # --- What a client can get wrong --------------------------------------------------------

@@ -94,6 +94,12 @@ def test_every_module_that_is_imported_is_there():
             assert (page.LIVE / wanted).is_file(), f"{module.name} imports {wanted}"
 
 
+def test_every_stylesheet_is_linked(client):
+    page_text = client.get("/").text
+    for sheet in page.LIVE.glob("*.css"):
+        assert f"live/{sheet.name}" in page_text
+
+
 @pytest.mark.parametrize("path", ["/live/../app.py", "/live/%2e%2e/app.py", "/live/none.js"])
 def test_only_the_pages_files_are_served(client, path):
     assert client.get(path).status_code == 404
@@ -151,6 +157,17 @@ def test_gradios_api_reads_an_image(client, prefix):
     assert "event: complete" in answer
     assert '"digit"' in answer
     assert '"probabilities"' in answer
+    assert '"rejected": false' in answer
+
+
+def test_gradios_api_rejects_as_classify_does(doubting_model):
+    read = page.classifier(Predictor(doubting_model), SETTINGS.max_pixels)
+    picture = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(picture).line([(52, 15), (48, 85)], fill=0, width=9)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    answer = read(base64.b64encode(buffer.getvalue()).decode())
+    assert (answer["digit"], answer["rejected"], answer["reason"]) == (4, True, "not sure: 4 or 9")
 
 
 @pytest.mark.parametrize(

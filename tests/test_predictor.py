@@ -5,7 +5,8 @@ import pytest
 
 from model import signature
 from serving.predictor import ModelError, Predictor
-from tests.conftest import TINY_UNITS, TINY_VERSION, save_tiny_model
+from serving.verdict import Thresholds
+from tests.conftest import THRESHOLDS, TINY_UNITS, TINY_VERSION, save_card, save_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,33 @@ def test_card_beside_the_model(tmp_path):
         (tmp_path / "card.json").write_text(broken)
         with pytest.raises(ModelError, match=r"card\.json"):
             Predictor(model)
+
+
+def test_thresholds_come_from_the_card(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx")
+    assert Predictor(model).thresholds == Thresholds()
+    save_card(model)
+    assert Predictor(model).thresholds == Thresholds(**THRESHOLDS)
+    save_card(model, thresholds={"confidence": 60})
+    with pytest.raises(ModelError, match=r"card\.json: thresholds: confidence must be a number"):
+        Predictor(model)
+
+
+def test_a_score_is_read_where_the_network_has_one(predictor, doubting_model, images):
+    assert predictor.read(images[0]).score is None
+    doubting = Predictor(doubting_model)
+    faint = images[0] / 10
+    expected = doubting.run(np.stack([images[0], faint]))[signature.SCORE]
+    assert expected.shape == (2, 1)
+    for image, score in zip((images[0], faint), expected[:, 0], strict=True):
+        assert doubting.read(image).score == pytest.approx(score)
+    assert list(doubting.read(faint).hidden_states) == [signature.hidden_forward(1)]
+
+
+def test_a_score_of_another_shape_is_refused(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx", doubts=True, scores=2)
+    with pytest.raises(ModelError, match=r"score must have the shape \(batch, 1\)"):
+        Predictor(model)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,32 @@ def test_no_ink_is_said(client):
     assert not tensors[stream.IMAGE].any()
 
 
+ONE = [np.array([[0.52, 0.15], [0.48, 0.85]], np.float32)]
+SCRIBBLE = [np.array([[0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i] for i in range(11)], np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("strokes", "reason", "between"),
+    [
+        (SEVEN, None, None),
+        (ONE, "not sure: 4 or 9", [4, 9]),
+        (SCRIBBLE, "not a digit", None),
+        ([], "no ink", None),
+    ],
+)
+def test_the_header_has_the_verdict(doubting_model, strokes, reason, between):
+    header, tensors = unpack(stream.read_drawing(message(strokes), Predictor(doubting_model)))
+    rejected = reason is not None
+    assert header["verdict"] == {"rejected": rejected, "reason": reason, "between": between}
+    assert tensors[signature.SCORE].shape == (1,)
+
+
+def test_a_network_without_score_and_thresholds_rejects_only_a_blank_pad(predictor):
+    for strokes, reason in ((SCRIBBLE, None), ([], "no ink")):
+        header, _ = unpack(stream.read_drawing(message(strokes), predictor))
+        assert header["verdict"]["reason"] == reason
+
+
 def test_the_connection_survives_bad_messages(client):
     with client.websocket_connect(stream.PATH) as socket:
         for bad in (b"\x00", message([[[np.nan, 0.5]]], sequence=5), message(SEVEN)[:-1]):

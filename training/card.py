@@ -19,8 +19,7 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "preset": training["preset"],
         "network": settings["network"],
         "parameters": metrics["parameters"],
-        "training_data": "MNIST (LeCun, Cortes, Burges), "
-        f"{60_000 - training['validation']:,} of the 60,000 training digits",
+        "training_data": _training_data(training),
         "command": settings["command"],
         "commit": settings["commit"],
         "date": datetime.now(UTC).date().isoformat(),
@@ -29,6 +28,8 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "best_epoch": metrics["best_epoch"],
         "wall_time_seconds": metrics["seconds"],
         "device": settings["device"],
+        "temperature": metrics["calibration"]["temperature"],
+        "thresholds": metrics["calibration"]["thresholds"],
         "validation": metrics["validation"],
         "test": metrics["test"],
         "licence": "Apache-2.0",
@@ -48,6 +49,17 @@ def commit() -> str | None:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _training_data(training: dict[str, Any]) -> str:
+    mnist = f"MNIST (LeCun, Cortes, Burges), {60_000 - training['validation']:,} of its 60,000"
+    if not training.get("mix"):
+        return f"{mnist} training digits"
+    return (
+        f"{mnist} training digits, plain and spoiled by own generators; 5,995 pen digits by 24 "
+        "writers (UCI Pen-Based Recognition of Handwritten Digits, CC BY 4.0); as non-digits "
+        "1,220 characters of Omniglot (Lake et al. 2015, MIT) and own scribbles"
+    )
 
 
 def to_markdown(card: dict[str, Any]) -> str:

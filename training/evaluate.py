@@ -1,77 +1,113 @@
-"""One model in, figures out."""
+"""Try a network on everything it will meet, and write what came of it:
 
-from dataclasses import dataclass
-from math import sqrt
+python -m training.evaluate model/release/scanline.onnx --data ../shared/data
+
+prints one table and writes ``evaluation.json`` and pictures. It reads the validation digits,
+so that choices never touch the test set; ``--test`` is for a network that is released.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
+from training.errors import TrainingError
 
-from model import signature
-from training.data import Digits
-
-BATCH = 500
+NAME = "evaluation.json"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How a model does on labelled digits."""
+def run(
+    model: Path, data_path: Path | None, out: Path, validation: int, test: bool, seed: int = 0
+) -> dict[str, Any]:
+    """Evaluate and write everything into `out`.
 
-    count: int
-    wrong: int
-    loss: float
-    """Mean cross-entropy of the answer, nats."""
-    belief_error: np.ndarray
-    """(28,): share of digits that the downward reader has wrong after each row."""
-    confusion: np.ndarray
-    """(10, 10): digits counted by label (row) and answer (column)."""
+    Args:
+        model: a ``.keras`` or ``.onnx`` file; a ``card.json`` beside it may hold thresholds.
+        data_path: ``mnist.npz`` or its folder, where the other sources are looked for too.
+        out: folder to write.
+        validation: digits at the end of the training set that the network never saw.
+        test: read the test digits instead of those.
+        seed: of all choices.
 
-    @property
-    def error(self) -> float:
-        """Share of wrong answers, 0..1."""
-        return self.wrong / self.count
+    Returns:
+        What ``evaluation.json`` holds.
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson_interval(self.wrong, self.count)
+    Raises:
+        TrainingError: a file is missing or damaged.
+        OSError: `out` is not writable.
+    """
+    from training import data, evaluation, plots
+    from training.rejection import Thresholds
+    from training.runner import Runner
+    from training.table import to_table
 
-    def to_json(self) -> dict[str, Any]:
-        low, high = self.interval
-        return {
-            "count": self.count,
-            "wrong": self.wrong,
-            "error_percent": round(100 * self.error, 3),
-            "interval_95_percent": [round(100 * low, 3), round(100 * high, 3)],
-            "loss": round(self.loss, 5),
-            "belief_error_percent_by_row": [round(100 * e, 2) for e in self.belief_error.tolist()],
-        }
+    runner, thresholds = Runner(model), Thresholds.beside(model)
+    path = data.find(data_path)
+    digits = data.load_test(path) if test else data.load_training(path, validation)[1]
+    out.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "model": model.name,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "split": "test" if test else "validation",
+        **evaluation.evaluate(runner, digits, path.parent, thresholds, seed),
+    }
+    print(to_table(figures))
+    (out / NAME).write_text(json.dumps(figures, indent=2) + "\n")
+    plots.write(out, figures, digits.images)
+    print(f"written to {out}")
+    return figures
 
 
-def evaluate(model: keras.Model, digits: Digits) -> Evaluation:
-    """Run a network of `model.network` over labelled digits."""
-    # Only what is scored: all states of 10,000 digits would fill half a gigabyte.
-    names = (signature.PROBABILITIES, signature.STEP_PROBABILITIES)
-    scored = keras.Model(model.input, {name: model.output[name] for name in names})
-    outputs = scored.predict(digits.images.astype(np.float32), batch_size=BATCH, verbose=0)
-    probabilities, beliefs = (outputs[name] for name in names)
-    labels = digits.labels.astype(int)
-    answers = probabilities.argmax(axis=-1)
-    confusion = np.zeros((signature.DIGITS, signature.DIGITS), int)
-    np.add.at(confusion, (labels, answers), 1)
-    likelihood = probabilities[np.arange(len(labels)), labels]
-    return Evaluation(
-        count=len(labels),
-        wrong=int((answers != labels).sum()),
-        loss=float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        belief_error=(beliefs.argmax(axis=-1) != labels[:, None]).mean(axis=0),
-        confusion=confusion,
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m training.evaluate", description="Try a network on everything it will meet."
     )
+    parser.add_argument("model", type=Path, help="a .keras or .onnx file")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="mnist.npz or its folder, with the other sources (else SCANLINE_DATA, else download)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/evaluation"), help="(runs/evaluation)"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--validation",
+        type=int,
+        default=10_000,
+        help="digits at the end of the training set, held out when the network was trained (10000)",
+    )
+    which.add_argument(
+        "--test", action="store_true", help="read the test digits: once for each released network"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices (0)")
+    arguments = parser.parse_args(argv)
+    if arguments.seed < 0:
+        parser.error("--seed must not be negative")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Rendering multiplies small matrices: BLAS threads make it ten times slower.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        run(
+            arguments.model,
+            arguments.data,
+            arguments.out,
+            arguments.validation,
+            arguments.test,
+            arguments.seed,
+        )
+    except TrainingError as error:
+        print("error:", *str(error).split(), file=sys.stderr)  # libraries' words on one line
+        return 2
+    except OSError as error:
+        print(f"error: cannot write {arguments.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
 
 
-def wilson_interval(wrong: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of an error rate (Wilson 1927): sound also near 0, unlike ± z·s."""
-    share = wrong / count
-    centre = share + z * z / (2 * count)
-    half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    scale = 1 + z * z / count
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

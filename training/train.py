@@ -20,10 +20,11 @@ from tqdm import tqdm
 from model.network import PRESETS, build
 from model.weights import load_keras
 from training import augment, card, checkpoint, data, device, mixture, report
+from training.calibrate import calibrate
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
-from training.evaluate import Evaluation, evaluate
+from training.metrics import Evaluation, evaluate
 from training.mixture import Part
 from training.recurrent import HoistedRNN
 from training.step import Trainer
@@ -157,14 +158,17 @@ def _finish(
     progress: Progress,
     validation: Digits,
 ) -> dict[str, Any]:
-    """Evaluate the best network, for the first and last time on the test set too."""
+    """Calibrate and evaluate the best network, for the first and last time on the test set."""
     best = load_keras(out / BEST)
+    calibration = calibrate(best, validation)
+    _save_keras(best, out / BEST)
     on_validation = evaluate(best, validation)
     on_test = evaluate(best, data.load_test(data_path))
     metrics = {
         "parameters": best.count_params(),
         "seconds": round(sum(row["seconds"] for row in progress.history), 1),
         "best_epoch": _best_epoch(progress.history),
+        "calibration": calibration.to_json(),
         "validation": on_validation.to_json(),
         "test": on_test.to_json(),
         "history": progress.history,

@@ -1,12 +1,19 @@
-// The full network's answer: one large digit and ten bars.
+// The full network's answer: one large digit, or why there is none, and ten bars.
+//
+// Half a digit is often no digit yet, so the verdict on a drawing comes and goes while the
+// pen moves. Words that come and go cannot be read: until the pen rests, a doubted digit
+// only turns grey, in its place; then the reason takes that place.
 
 import { setText } from "./dom.js";
 import * as words from "./words.js";
 
 export class Answer {
-  /** @param element that holds `.digit` and the list `.bars` */
+  /** @param element that holds `.digit`, `.doubt`, `.guess` and the list `.bars` */
   constructor(element, digits) {
+    this.element = element;
     this.digit = element.querySelector(".digit");
+    this.doubt = element.querySelector(".doubt");
+    this.guess = element.querySelector(".guess");
     this.bars = Array.from({ length: digits }, (_, digit) => {
       const item = document.createElement("li");
       item.innerHTML = "<b></b><span class='track'><i></i></span><span class='value'></span>";
@@ -20,17 +27,32 @@ export class Answer {
     });
   }
 
-  /** @param probabilities of the digits, or null where there is no digit to read */
-  show(probabilities) {
+  /**
+   * @param probabilities of the digits, or null where there is no digit to read
+   * @param verdict {rejected, between} of the server
+   * @param isAtRest whether the pen rests, so that the drawing may be complete
+   */
+  show(probabilities, verdict, isAtRest) {
     const winner = probabilities && argmax(probabilities);
     setText(this.digit, winner ?? words.NO_DIGIT);
     this.digit.classList.toggle("blank", !probabilities);
+    this.#judge(winner, Boolean(probabilities) && verdict.rejected, verdict, isAtRest);
     this.bars.forEach(({ item, fill, text }, digit) => {
       item.classList.toggle("winner", digit === winner);
       const part = probabilities ? probabilities[digit] : 0;
       fill.style.transform = `scaleX(${part.toFixed(3)})`;
       setText(text, probabilities ? words.percent(part) : "");
     });
+  }
+
+  #judge(winner, isDoubted, { between }, isAtRest) {
+    const isRejected = isDoubted;
+    this.element.classList.toggle("doubted", isDoubted);
+    this.element.classList.toggle("rejected", isRejected);
+    this.element.classList.toggle("between", isRejected && Boolean(between));
+    if (!isRejected) return setText(this.guess, words.ONLY_A_GUESS); // seen when doubted
+    setText(this.doubt, between ? words.NOT_SURE : words.NOT_A_DIGIT);
+    setText(this.guess, between ? words.eitherOr(between) : words.bestGuess(winner));
   }
 }
 

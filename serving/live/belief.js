@@ -19,7 +19,7 @@ export function settledAt(leading) {
 }
 
 /** Runs of rows with one leader, quiet until it is more likely than all others together; written beside the picture so that it can be read from afar. */
-export class Verdicts {
+export class Leaders {
   constructor(list) {
     this.list = list;
     this.shown = "";

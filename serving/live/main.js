@@ -8,7 +8,7 @@ import { Pad } from "./pad.js";
 import { View } from "./view.js";
 import * as words from "./words.js";
 
-const SPEECH_PAUSE = 900; // milliseconds of rest before the answer is read out
+const REST = 700; // milliseconds without a change after which the drawing may be complete
 const CONFIG_RETRY = 2000;
 
 /** Called once by the page with the element of view.html. */
@@ -23,7 +23,7 @@ export async function start(root) {
   // one already shown.
   let sequence = 0;
   let shown = 0;
-  let speech = null;
+  let rest = null;
 
   const connection = new Connection(streamUrl(config.stream), {
     onReading(reading) {
@@ -31,8 +31,8 @@ export async function start(root) {
       shown = reading.sequence;
       view.show(reading);
       alert.hide();
-      clearTimeout(speech);
-      speech = setTimeout(() => view.speak(), SPEECH_PAUSE);
+      clearTimeout(rest);
+      rest = setTimeout(() => view.rest(), REST);
       root.dispatchEvent(new CustomEvent("painted", { detail: { sequence: reading.sequence } }));
     },
     onRefusal: (reason) => alert.show(words.refused(reason)),

@@ -21,7 +21,10 @@ export function packDrawing(sequence, strokes) {
   return view.buffer;
 }
 
-/** One binary message → {sequence, has_ink, milliseconds, tensors: {name: {shape, data}}}. */
+/**
+ * One binary message → {sequence, has_ink, milliseconds, verdict: {rejected, reason, between},
+ * tensors: {name: {shape, data}}}.
+ */
 export function readFrame(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));

@@ -2,7 +2,7 @@
 // and can paint itself anew whenever one of them, or the theme, changes.
 
 import { Answer, argmax } from "./answer.js";
-import { leaders, settledAt, Verdicts } from "./belief.js";
+import { Leaders, leaders, settledAt } from "./belief.js";
 import { readPalette } from "./colours.js";
 import { setText } from "./dom.js";
 import {
@@ -23,12 +23,13 @@ export class View {
     this.root = root;
     this.config = config;
     this.reading = null;
+    this.isAtRest = false;
     this.row = null;
     this.find = (selector) => root.querySelector(selector);
 
     const digits = Array.from({ length: 10 }, (_, digit) => digit);
     this.answer = new Answer(this.find(".answer"), digits.length);
-    this.verdicts = new Verdicts(this.find(".verdicts"));
+    this.leaders = new Leaders(this.find(".leaders"));
     const names = ["image", "belief", ...DIRECTIONS];
     this.maps = Object.fromEntries(names.map((n) => [n, new Heatmap(this.find(`canvas.${n}`))]));
     this.maps.image.layOut(config.steps, [...Array(config.pixels).keys()]);
@@ -44,14 +45,28 @@ export class View {
   /** A new reading of the drawing. */
   show(reading) {
     this.reading = reading;
+    this.isAtRest = false;
+    this.#paint();
+  }
+
+  /** The pen rests: give the verdict, on the page and to a screen reader. */
+  rest() {
+    this.isAtRest = true;
+    this.#showAnswer();
+    const answer = this.#answer && argmax(this.#answer);
+    this.find(".spoken").textContent = this.#hasInk
+      ? words.spoken({ answer, probability: this.#answer[answer], ...this.reading.verdict })
+      : words.NO_INK;
+  }
+
+  #paint() {
     const { image, belief } = this.#tensors();
     const { ink, belief: beliefRamp } = this.palette;
     this.maps.image.paint(image, ink, linear(this.config.white));
     this.maps.belief.paint(belief, beliefRamp, linear(1));
     this.leading = belief && leaders(belief);
-    this.verdicts.show(this.leading ?? []);
-    const { answer } = this.config.outputs;
-    this.answer.show(this.#hasInk ? reading.tensors[answer].data : null);
+    this.leaders.show(this.leading ?? []);
+    this.#showAnswer();
     this.#paintStates();
     this.#say();
   }
@@ -83,17 +98,17 @@ export class View {
     this.#say();
   }
 
-  /** Tell a screen reader the answer. */
-  speak() {
-    const probabilities = this.reading?.tensors[this.config.outputs.answer].data;
-    const answer = probabilities && argmax(probabilities);
-    this.find(".spoken").textContent = this.#hasInk
-      ? words.spoken({ answer, probability: probabilities[answer] })
-      : words.NO_INK;
-  }
-
   get #hasInk() {
     return Boolean(this.reading?.has_ink);
+  }
+
+  /** Probabilities of the digits; null where there is nothing to read. */
+  get #answer() {
+    return this.#hasInk ? this.reading.tensors[this.config.outputs.answer].data : null;
+  }
+
+  #showAnswer() {
+    this.answer.show(this.#answer, this.reading?.verdict ?? {}, this.isAtRest);
   }
 
   /** Image and belief of the reading; null where there is nothing to read. */
@@ -152,13 +167,13 @@ export class View {
     let sentence = words.NO_INK;
     let knowledge = "";
     if (this.#hasInk && this.leading) {
-      const { answer } = this.config.outputs;
       const settledRow = settledAt(this.leading);
       sentence = words.overview({
         steps,
         settledRow: settledRow + 1,
         settledDigit: this.leading.at(-1).digit,
-        answer: argmax(this.reading.tensors[answer].data),
+        answer: argmax(this.#answer),
+        rejected: this.reading.verdict.rejected,
       });
       knowledge = words.INVITATION;
       if (this.row !== null) {
@@ -218,7 +233,7 @@ export class View {
       this.palette = readPalette(this.root);
       this.oneSided = null;
       paintRamp(this.find(".belief-ramp"), this.palette.belief);
-      this.show(this.reading);
+      this.#paint();
     };
     // Gradio marks the dark theme with a class on the body.
     new MutationObserver(repaint).observe(document.body, { attributeFilter: ["class"] });

@@ -10,15 +10,20 @@ export const PAD_FULL = "The pad is full: undo a stroke or clear it.";
 export const NO_INK = "Nothing is drawn yet, so there is no digit to read.";
 export const NO_DIGIT = "–";
 export const NO_ROW = "no row";
+export const NOT_A_DIGIT = "Not a digit, I think";
+export const ONLY_A_GUESS = "only a guess";
+export const NOT_SURE = "Not sure:";
+export const eitherOr = ([first, second]) => `${first} or ${second}`;
+export const bestGuess = (digit) => `best guess: ${digit}`;
 
 /** What the downward reader thinks, with nobody pointing at a row. */
-export function overview({ steps, settledRow, settledDigit, answer }) {
+export function overview({ steps, settledRow, settledDigit, answer, rejected }) {
   const settled =
     settledRow === 1
       ? `Reading down, it believes ${settledDigit} from the first row on.`
       : `Reading down, it settles on ${settledDigit} at row ${settledRow} of ${steps}.`;
   if (settledDigit === answer) return settled;
-  return `${settled} The full network answers ${answer}.`;
+  return `${settled} The full network ${rejected ? "leans to" : "answers"} ${answer}.`;
 }
 
 /** What the downward reader believes after `row` rows. */
@@ -53,7 +58,9 @@ export function notes({ layer, forward, backward, hasBackward }) {
 }
 
 /** For a screen reader, once the pen rests. */
-export function spoken({ answer, probability }) {
+export function spoken({ answer, probability, rejected, between }) {
+  if (between) return `The network is not sure whether this is ${eitherOr(between)}.`;
+  if (rejected) return `The network thinks that this is not a digit. Its best guess is ${answer}.`;
   return `The network reads ${answer}, ${percent(probability)}.`;
 }
 

@@ -1,0 +1,40 @@
+"""The sources beside MNIST as files in their published formats, as small as can be."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.sources import omniglot, pendigits
+
+
+def save_pens(folder: Path, writers: int = 8) -> Path:
+    """Each writer's ten digits; digit d is a hook whose bend depends on d."""
+    segments = [
+        f'.SEGMENT DIGIT    {number} ? "{label}"\n.COMMENT {label} {writer} {label + 1}\n'
+        f".PEN_DOWN\n 100 {450 - writer}\n {120 + 30 * label} 300\n 200 {50 + 20 * label}\n"
+        ".PEN_UP\n.DT 100"
+        for writer in range(1, writers + 1)
+        for number, label in enumerate(range(10), 10 * writer)
+    ]
+    path = folder / pendigits.FILE
+    path.write_text("\n".join([".HIERARCHY DIGIT", *segments, ""]))
+    return path
+
+
+def save_characters(folder: Path) -> Path:
+    """Three drawings of one character held out, one of a circle and one to train on."""
+    page = np.full((105, 105), True)
+    page[20:80, 50:53] = page[40:43, 20:80] = False
+    png = io.BytesIO()
+    Image.fromarray(page).save(png, "PNG")
+    held_out = omniglot.HELD_OUT_ALPHABET
+    names = [f"{held_out}/character01/{drawer}.png" for drawer in range(3)]
+    names += [f"{held_out}/character33/0.png", "Latin/character24/0.png"]
+    path = folder / omniglot.FILE
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(f"images_background_small1/{name}", png.getvalue())
+    return path

@@ -1,0 +1,76 @@
+"""Picture files to answers, and that each may be doubted for itself."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from model import signature
+from serving.classify import File, classify
+from serving.predictor import Predictor
+from tests.conftest import save_tiny_model
+
+MAX_PIXELS = 1_000_000
+
+
+def drawing(name: str) -> File:
+    """Black on white: little ink ("one"), a "seven", and more ink than a digit ("scribble")."""
+    lines = {
+        "blank": [],
+        "one": [(52, 15), (48, 85)],
+        "seven": [(27, 20), (74, 20), (62, 45), (52, 66), (44, 86)],
+        "scribble": [(15 + 70 * (i % 2), 15 + 7 * i) for i in range(11)],
+    }
+    picture = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(picture).line(lines[name], fill=0, width=9)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return File(name, buffer.getvalue())
+
+
+@pytest.fixture(scope="module")
+def predictor(doubting_model):
+    return Predictor(doubting_model)
+
+
+def test_each_verdict(predictor):
+    names = ["seven", "blank", "scribble", "one"]
+    results = classify([drawing(name) for name in names], predictor, MAX_PIXELS)
+    reasons = {r["file"]: r["reason"] for r in results}
+    assert reasons == {
+        "seven": None,
+        "blank": "no ink",
+        "scribble": "not a digit",
+        "one": "not sure: 4 or 9",
+    }
+    assert [r["rejected"] for r in results] == [False, True, True, True]
+
+
+def test_a_doubted_answer_has_its_digit_all_the_same(predictor):
+    for name, digit in (("scribble", 7), ("one", 4)):
+        [answer] = classify([drawing(name)], predictor, MAX_PIXELS)
+        assert answer["rejected"]
+        assert answer["digit"] == digit == int(np.argmax(answer["probabilities"]))
+        assert answer["confidence"] == max(answer["probabilities"])
+        assert 0 <= answer["score"] <= 1
+
+
+def test_without_ink_there_is_nothing_but_the_reason(predictor):
+    [answer] = classify([drawing("blank")], predictor, MAX_PIXELS)
+    nothing = ("digit", "confidence", signature.PROBABILITIES, signature.SCORE)
+    assert [answer[field] for field in nothing] == [None] * 4
+
+
+def test_without_thresholds_only_a_blank_page_is_rejected(tmp_path):
+    predictor = Predictor(save_tiny_model(tmp_path / "m.onnx", doubts=True))
+    names = ["seven", "scribble", "one", "blank"]
+    results = classify([drawing(name) for name in names], predictor, MAX_PIXELS)
+    assert [r["reason"] for r in results] == [None, None, None, "no ink"]
+    assert results[1]["score"] > 0.7
+
+
+def test_without_a_score_the_field_is_null(tiny_model):
+    [answer] = classify([drawing("seven")], Predictor(tiny_model), MAX_PIXELS)
+    assert answer["score"] is None
+    assert answer["rejected"] is False

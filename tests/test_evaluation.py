@@ -1,0 +1,269 @@
+"""Every figure of an evaluation against a direct computation, on drawings whose answer is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from model.preprocess import preprocess
+from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
+from tests.digits import save_digits
+from tests.sources import save_characters, save_pens
+from training import data, evaluation, plots, trials
+from training.corruptions import CORRUPTIONS
+from training.data import Digits
+from training.metrics import expected_calibration_error
+from training.rejection import Thresholds
+from training.sources import ink
+from training.table import to_table
+
+SHARPNESS = 1 / 40
+
+
+@dataclass
+class Columns:
+    """Answers with the digit whose column of ink is the fullest; no network, the same outputs.
+
+    The score is the brightness of the image's first pixel.
+    """
+
+    has_score: bool = True
+
+    @property
+    def answer(self) -> list[str]:
+        return [PROBABILITIES, SCORE] if self.has_score else [PROBABILITIES]
+
+    def run(self, images, names=(PROBABILITIES,)):
+        columns = images[:, :, 4:24].astype(float).reshape(-1, 28, 10, 2).mean(axis=-1)
+        outputs = {
+            PROBABILITIES: softmax(SHARPNESS * columns.mean(axis=1)),
+            STEP_PROBABILITIES: softmax(SHARPNESS * columns.cumsum(axis=1) / 28),
+            SCORE: images[:, :1, 0] / 255,
+        }
+        return {name: outputs[name] for name in names}
+
+
+def softmax(logits):
+    e = np.exp(logits)
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(evaluation, "CORRUPTED", 30)
+    monkeypatch.setattr(evaluation, "CURVED", 20)
+    monkeypatch.setattr(trials, "SCRIBBLES", 25)
+
+
+@pytest.fixture
+def digits(tmp_path) -> Digits:
+    """100 of the test's digits, of which 7 carry a wrong label."""
+    path = save_digits(tmp_path / "mnist.npz")
+    digits = data.load_test(path)
+    digits.labels[:7] = (digits.labels[:7] + 1) % 10
+    return digits
+
+
+@pytest.fixture
+def whole(tmp_path, digits) -> dict:
+    save_pens(tmp_path)
+    save_characters(tmp_path)
+    return evaluation.evaluate(Columns(), digits, tmp_path, Thresholds(0.5, 0.2))
+
+
+def test_mnist(digits):
+    outputs = Columns().run(digits.images, [PROBABILITIES, STEP_PROBABILITIES, SCORE])
+    probabilities, beliefs = outputs[PROBABILITIES], outputs[STEP_PROBABILITIES]
+    figures = evaluation.on_mnist(Columns(), digits, Thresholds(score=0.1))
+    assert (figures["wrong"], figures["count"], figures["error_percent"]) == (7, 100, 7)
+    assert np.trace(figures["confusion"]) == 93
+    assert figures["calibration_error_percent"] == pytest.approx(
+        100 * expected_calibration_error(probabilities, digits.labels), abs=1e-3
+    )
+    for row in (0, 12, 27):
+        right = (beliefs[:, row].argmax(axis=-1) == digits.labels).mean()
+        assert figures["belief_error_percent_by_row"][row] == pytest.approx(100 - 100 * right)
+        assert figures["belief_calibration_error_percent_by_row"][row] == pytest.approx(
+            100 * expected_calibration_error(beliefs[:, row], digits.labels), abs=1e-3
+        )
+    share = (digits.images[:, 0, 0] > 25.5).mean()
+    assert 0 < share < 1
+    assert figures["rejected_percent"] == pytest.approx(100 * share)
+
+
+def test_worst_errors_are_the_surest(digits, monkeypatch):
+    monkeypatch.setattr(evaluation, "WORST", 5)
+    probabilities = Columns().run(digits.images)[PROBABILITIES]
+    worst = evaluation.on_mnist(Columns(), digits, Thresholds())["worst"]
+    surest = sorted(range(7), key=lambda i: -probabilities[i].max())[:5]
+    assert [error["index"] for error in worst] == surest
+    for error in worst:
+        assert error["label"] == (error["index"] + 1) % 10
+        assert error["answer"] == error["index"] % 10
+        assert error["confidence_percent"] == pytest.approx(
+            100 * probabilities[error["index"]].max(), abs=1e-3
+        )
+
+
+def test_pens(tmp_path):
+    save_pens(tmp_path)
+    pens = trials.pens(tmp_path)
+    figures = evaluation.on_pens(Columns(), pens, Thresholds(), np.random.default_rng(0))
+    assert figures["count"] == 60
+    assert len(figures["writers"]) == 6
+    rng = np.random.default_rng(0)
+    errors = {}
+    for name, style in ink.STYLES.items():
+        drawn = trials.drawn(pens, style, rng)
+        probabilities = Columns().run(drawn.images)[PROBABILITIES]
+        errors[name] = 100 * (probabilities.argmax(axis=-1) != drawn.labels).mean()
+        result = figures["styles"][name]
+        assert result["error_percent"] == pytest.approx(errors[name], abs=1e-3)
+        assert result["calibration_error_percent"] == pytest.approx(
+            100 * expected_calibration_error(probabilities, drawn.labels), abs=1e-3
+        )
+        assert result["rejected_percent"] is None
+    others = [errors[name] for name in errors if name != "normal"]
+    assert figures["mean_error_percent_not_normal"] == pytest.approx(np.mean(others), abs=2e-3)
+
+
+def test_corruptions_raw_and_preprocessed(digits):
+    figures = evaluation.on_corruptions(Columns(), digits, np.random.default_rng(0))
+    assert list(figures["error_percent"]) == list(CORRUPTIONS)
+    rng = np.random.default_rng(0)
+    for name, corrupt in CORRUPTIONS.items():
+        raw = corrupt(digits.images, rng)
+        seen = np.stack([preprocess(image).image for image in raw])
+        for way, images in (("raw", raw), ("preprocessed", seen)):
+            answers = Columns().run(images)[PROBABILITIES].argmax(axis=-1)
+            wrong = 100 * (answers != digits.labels).mean()
+            assert figures["error_percent"][name][way] == pytest.approx(wrong), (name, way)
+    raw = [errors["raw"] for errors in figures["error_percent"].values()]
+    assert figures["mean_error_percent"]["raw"] == pytest.approx(np.mean(raw), abs=1e-3)
+
+
+def test_curves_start_at_what_is_unspoilt(digits):
+    sample = Digits(digits.images[:40], digits.labels[:40])
+    figures = evaluation.curves(Columns(), sample, None, np.random.default_rng(0))
+    assert set(figures) == {"shift", "rotation"}  # no pens, no brush
+    for curve in figures.values():
+        assert curve["count"] == 20
+        here = curve["at"].index(0)
+        assert curve["error_percent"]["raw"][here] == 35  # 7 of 20
+        assert len(curve["error_percent"]["preprocessed"]) == len(curve["at"])
+    # Two pixels to the side make another digit of half of them, up or down of none.
+    moved = figures["shift"]["error_percent"]["raw"][2]
+    assert 35 < moved < 90
+    assert max(figures["rotation"]["error_percent"]["raw"]) > 50
+
+
+def no_digits(brightness: list[int], bars: int) -> np.ndarray:
+    """Blank but for the first pixel, which is the score; the first `bars` look like a 3."""
+    images = np.zeros((len(brightness), 28, 28), np.uint8)
+    images[:bars, 2:26, 10:12] = 255
+    images[:, 0, 0] = brightness
+    return images
+
+
+def test_no_digits_worked_by_hand(monkeypatch, tmp_path):
+    images = np.zeros((4, 28, 28), np.uint8)
+    images[:, 2:26, 10:12] = 255
+    images[:, 0, 0] = [0, 0, 0, 100]
+    groups = {
+        trials.SCRIBBLED: no_digits([255, 50], bars=1),
+        trials.ALPHABET: no_digits([200, 0], bars=2),
+    }
+    monkeypatch.setattr(trials, "no_digits", lambda _folder, _rng: groups)
+    digits = Digits(images, np.full(4, 3))
+    rng = np.random.default_rng(0)
+    figures = evaluation.on_no_digits(Columns(), digits, tmp_path, Thresholds(score=0.5), rng)
+    scribbles, alphabet, both = figures.values()
+    assert scribbles["auroc"] == (4 + 3) / 8  # 255 is above all four, 50 above three
+    assert alphabet["auroc"] == (4 + 1.5) / 8  # 0 ties with three
+    assert both["auroc"] == (4 + 3 + 4 + 1.5) / 16
+    # The blank one is less sure than all digits; the three bars are as sure as they are.
+    assert scribbles["auroc_of_confidence"] == pytest.approx((4 + 2) / 8)
+    assert [group["rejected_percent"] for group in figures.values()] == [50, 50, 50]
+    # A bar is more than 90 % sure; of three of them one is not rejected.
+    assert [group["sure_and_accepted_percent"] for group in figures.values()] == [0, 50, 25]
+    assert [group["count"] for group in figures.values()] == [2, 2, 4]
+
+
+def test_whole_evaluation_and_its_table(whole):
+    assert whole["left_out"] == []
+    assert whole["thresholds"] == {"score": 0.5, "confidence": 0.2}
+    assert whole["corruptions"]["count"] == 30
+    assert whole["curves"]["brush"]["count"] == 20
+    assert whole["no_digits"]["both"]["count"] == 25 + 3
+    table = to_table({"model": "a.onnx", "split": "validation", **whole})
+    assert "Left out" not in table
+    assert "test set" not in table
+    lines = {line[:34].strip(): line[34:].split() for line in table.splitlines()}
+    assert lines["MNIST, 100 digits"][0] == "wrong"
+    assert lines["as they are"][0] == "7.00"
+    assert lines["Pen, 60 digits, 6 writers"]
+    thin = whole["pens"]["styles"]["thin"]
+    assert lines["thin"][0] == f"{100 - thin['error_percent']:.2f}"
+    assert lines["thin"][-1] == f"{thin['rejected_percent']:.2f}"
+    assert lines["both"][1] == f"{whole['no_digits']['both']['auroc']:.4f}"
+    assert max(map(len, table.splitlines())) <= 120
+
+
+def test_what_is_missing_is_named(digits, tmp_path):
+    figures = evaluation.evaluate(Columns(has_score=False), digits, tmp_path, Thresholds())
+    named = "; ".join(figures["left_out"])
+    for what in ("pendigits-orig.tra", "omniglot-small1.zip", "score", "thresholds"):
+        assert what in named
+    assert "pens" not in figures
+    assert figures["no_digits"][trials.SCRIBBLED]["auroc"] is None
+    table = to_table({"model": "a.onnx", "split": "test", **figures})
+    assert named in table
+    assert "The test set was read." in table
+
+
+def test_a_part_does_not_depend_on_the_others(whole, digits, tmp_path):
+    alone = evaluation.evaluate(
+        Columns(), digits, tmp_path / "without sources", Thresholds(0.5, 0.2)
+    )
+    for name in ("mnist", "corruptions"):
+        assert alone[name] == whole[name]
+    assert alone["curves"]["shift"] == whole["curves"]["shift"]
+    assert alone["no_digits"][trials.SCRIBBLED] == whole["no_digits"][trials.SCRIBBLED]
+
+
+def test_worst_errors_as_a_picture(whole, digits):
+    figure = plots.worst(whole["mnist"]["worst"], digits.images)
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert len(drawn) == 7
+    for axes, error in zip(drawn, whole["mnist"]["worst"], strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), digits.images[error["index"]])
+        assert axes.get_title() == (
+            f"{error['label']} → {error['answer']}, {error['confidence_percent']:.0f} %"
+        )
+    assert not any(axes.images for axes in plots.worst([], digits.images).axes)
+
+
+def test_pictures_hold_the_figures(whole):
+    right, gap = plots.belief(whole["mnist"]).axes[0].lines
+    np.testing.assert_allclose(
+        right.get_ydata() + whole["mnist"]["belief_error_percent_by_row"], 100
+    )
+    np.testing.assert_allclose(
+        gap.get_ydata(), whole["mnist"]["belief_calibration_error_percent_by_row"]
+    )
+    bars = plots.corruptions(whole["corruptions"]).axes[0].patches
+    errors = whole["corruptions"]["error_percent"].values()
+    drawn = [bar.get_width() for bar in bars]
+    assert drawn == [e[way] for way in ("raw", "preprocessed") for e in errors]
+    shift, rotation, brush = plots.curves(whole["curves"]).axes
+    for axes, name in ((shift, "shift"), (rotation, "rotation"), (brush, "brush")):
+        curve = whole["curves"][name]
+        for line, expected in zip(axes.lines, curve["error_percent"].values(), strict=True):
+            np.testing.assert_allclose(line.get_xdata(), curve["at"])
+            np.testing.assert_allclose(line.get_ydata(), expected)
+    mnist, pens = plots.calibration(whole).axes[0].collections
+    seen = whole["pens"]["styles"]["normal"]["reliability"]
+    filled = np.array(seen["share"]) > 0
+    expected = np.stack([seen["confidence"], seen["accuracy"]], axis=1)[filled]
+    np.testing.assert_allclose(pens.get_offsets(), expected)
+    assert "calibration error" in mnist.get_label()
