@@ -62,6 +62,8 @@ def check_images(real: Path | None) -> np.ndarray:
         return images
     path = real / "mnist.npz" if real.is_dir() else real
     try:
+        if not zipfile.is_zipfile(path):
+            raise ExportError(f"--data {path} is not there, or not an .npz file")
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             digits = file["x_train"][-CHECKED_IMAGES:]  # the end: held out from training
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:

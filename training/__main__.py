@@ -6,12 +6,14 @@ KERAS_BACKEND=jax python -m training ...            # without TensorFlow
 """
 
 import argparse
+import json
 import os
 import shlex
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
+from training import data
 from training.config import DEFAULTS, TrainingConfig
 from training.errors import TrainingError
 
@@ -70,7 +72,7 @@ def make_config(arguments: dict) -> TrainingConfig:
         given = sorted(_flag(name) for name in set(arguments) - _ON_RESUME)
         if given:
             raise TrainingError(f"a resumed run keeps its settings: leave out {', '.join(given)}")
-        return _stored_config(arguments["out"])
+        return TrainingConfig.from_json(_stored(arguments["out"])["training"])
     known = {field.name for field in fields(TrainingConfig)}
     changes = {name: value for name, value in arguments.items() if name in known}
     if "no_clip" in arguments or "global_clipnorm" in arguments:
@@ -85,12 +87,11 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         config = make_config(arguments)
+        path = _data_path(arguments)
         from training import train  # after the backend is set: Keras reads it once
 
         command = shlex.join(["python", "-m", "training", *argv])
-        train.run(
-            config, arguments.get("data"), arguments["out"], command, arguments.get("resume", False)
-        )
+        train.run(config, path, arguments["out"], command, arguments.get("resume", False))
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -98,18 +99,27 @@ def main(argv: list[str]) -> int:
         print(f"error: cannot write {arguments['out']}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nstopped; go on with: python -m training --resume --out {arguments['out']}")
+        print(
+            f"\nstopped; to go on: {sys.executable} -m training --resume --out {arguments['out']}"
+        )
         return 130
     return 0
 
 
-def _stored_config(out: Path) -> TrainingConfig:
-    import json
-
+def _stored(out: Path) -> dict:
     path = out / "config.json"
     if not path.is_file():
         raise TrainingError(f"nothing to resume: no {path}")
-    return TrainingConfig.from_json(json.loads(path.read_text())["training"])
+    return json.loads(path.read_text())
+
+
+def _data_path(arguments: dict) -> Path | None:
+    """Where MNIST is: given, or what the resumed run was given; None is the download."""
+    path = arguments.get("data")
+    if path is None and arguments.get("resume"):
+        path = _stored(arguments["out"]).get("data")
+    # A wrong path is told before the seconds of import.
+    return data.find(path) if path or "SCANLINE_DATA" in os.environ else None
 
 
 def _flag(name: str) -> str:

@@ -46,6 +46,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise TrainingError(f"{name} must be above 0, not {value}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed must be in 0..{2**32 - 1}, not {self.seed}")
         for name in ("warmup", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(

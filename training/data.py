@@ -73,6 +73,8 @@ def find(path: Path | str | None) -> Path:
 
 def _load(path: Path | str | None, split: str) -> Digits:
     path = find(path)
+    if not zipfile.is_zipfile(path):
+        raise TrainingError(f"{path} is not a readable .npz file")
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             images, labels = file[f"x_{split}"], file[f"y_{split}"]

@@ -53,7 +53,7 @@ def run(
         TrainingError: bad data, `out` in use, or nothing to resume.
         OSError: the disk is full or not writable.
     """
-    _prepare_folder(out, resume)
+    resume = _prepare_folder(out, resume)
     training, validation = data.load_training(data_path, config.validation)
     keras.utils.set_random_seed(config.seed)
     _make_deterministic()
@@ -69,6 +69,7 @@ def run(
             "training": config.to_json(),
             "network": PRESETS[config.preset].to_json(),
             "command": command,
+            "data": str(data_path) if data_path else None,
             "commit": card.commit(),
             "device": device.describe(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,6 +78,10 @@ def run(
 
     print(f"{device.describe()}: {config.preset}, {network.count_params():,} parameters")
     print(f"{len(training):,} digits to train, {len(validation):,} to validate, {batch} a step")
+    print(
+        f"the loss is that of the answer, plus {config.step_loss:g} x that of every step's answer, "
+        f"plus {config.belief_loss:g} x that of the downward reader"
+    )
     tensorboard = report.TensorBoard(out / "tensorboard")
     averaged = build(PRESETS[config.preset])
     for epoch in range(len(progress.history) + 1, config.epochs + 1):
@@ -209,10 +214,17 @@ def _best_epoch(history: list[dict[str, Any]]) -> int:
     return min(history, key=score)["epoch"]
 
 
-def _prepare_folder(out: Path, resume: bool) -> None:
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _prepare_folder(out: Path, resume: bool) -> bool:
+    """Make the folder; returns whether it holds a checkpoint to go on from."""
+    if (out / METRICS).exists():
+        raise TrainingError(f"{out} is a finished run: give another --out")
+    has_checkpoint = (out / checkpoint.NAME).exists()
+    # A run that was stopped in its first epoch has nothing to lose.
+    is_ours = (out / CONFIG).exists() and not has_checkpoint
+    if not (resume or is_ours) and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingError(f"{out} exists: give another --out, or --resume to go on with it")
     out.mkdir(parents=True, exist_ok=True)
+    return resume and has_checkpoint
 
 
 def _make_deterministic() -> None:
