@@ -6,11 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= $(SCANLINE_DATA)
 RUN ?= runs/stacked
-PRESET ?= stacked
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train resume export release test test-browser test-container screenshots lint format bench lock clean
+.PHONY: help app train export release test test-browser screenshots lint format bench lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -18,8 +17,8 @@ help:  ## show this list
 app: $(VENV)/.serve  ## start page and API on 127.0.0.1:7860
 	$(BIN)/python -m serving $(ARGS)
 
-train: $(VENV)/.full  ## train PRESET into RUN (DATA=mnist.npz, else download)
-	$(BIN)/python -m training --preset $(PRESET) --out $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
+train: $(VENV)/.full  ## train PRESET into RUN (DATA=mnist.npz, else download); ARGS=--resume goes on
+	$(BIN)/python -m training $(if $(PRESET),--preset $(PRESET)) --out $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 export: $(VENV)/.full  ## write the released network as ONNX and SavedModel into export/
 	$(BIN)/python -m model.export model/release/scanline.keras --out export $(if $(DATA),--data $(DATA)) $(ARGS)

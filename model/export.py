@@ -30,7 +30,7 @@ FEEDING = (
 
 
 class ExportError(Exception):
-    """Nothing was written; the message says why."""
+    """A form was not written; the message says which, and why."""
 
 
 def verify(expected: dict[str, np.ndarray], actual: dict[str, np.ndarray], what: str) -> float:
@@ -48,7 +48,7 @@ def verify(expected: dict[str, np.ndarray], actual: dict[str, np.ndarray], what:
     if worst > TOLERANCE:
         raise ExportError(
             f"{what}: {name} differs from the reference by {worst:.1e}, "
-            f"more than {TOLERANCE:.0e}; nothing was written"
+            f"more than {TOLERANCE:.0e}; it was not written"
         )
     return worst
 
@@ -62,6 +62,8 @@ def check_images(real: Path | None) -> np.ndarray:
         return images
     path = real / "mnist.npz" if real.is_dir() else real
     try:
+        if not zipfile.is_zipfile(path):
+            raise ExportError(f"--data {path} is not there, or not an .npz file")
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             digits = file["x_train"][-CHECKED_IMAGES:]  # the end: held out from training
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -97,8 +99,11 @@ def export_onnx(
     outputs = dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
     error = verify(reference.forward(network, images), outputs, f"ONNX ({form})")
     part = path.with_suffix(".part")
-    part.write_bytes(model)
-    part.replace(path)
+    try:
+        part.write_bytes(model)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return error
 
 

@@ -1,5 +1,6 @@
 """A trained network as plain arrays, by layer: what `reference` and `onnx_graph` compute from."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,14 +98,19 @@ def load(path: Path | str) -> Network:
 
 def load_keras(path: Path | str) -> "keras.Model":
     """Load a ``.keras`` file, or raise ValueError with a line that says what is wrong."""
-    import keras  # slow; not needed by those who only use the dataclasses
-
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder: give the file in it, for example best.keras")
     if not Path(path).is_file():
         raise ValueError(f"no such file: {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not a .keras file")
+    import keras  # slow; not needed by those who only use the dataclasses
+
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the broken part of the file led to
-        raise ValueError(f"{path} is not a readable .keras file: {error}") from error
+        first_line = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{path} is not a readable .keras file: {first_line}") from error
 
 
 def _layer(by_name: dict, number: int) -> Layer:

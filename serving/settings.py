@@ -26,7 +26,7 @@ def _path(value: str) -> Path:
     return Path(_text(value))
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def whole(least: int, most: int) -> Callable[[str], int]:
     """A parser of whole numbers from `least` to `most`."""
 
     def parse(value: str) -> int:
@@ -69,22 +69,22 @@ class Settings:
         metadata=_by(_text, "address to listen on; 0.0.0.0 takes calls from all"),
     )
     port: int = field(
-        default=7860, metadata=_by(_whole(0, 65535), "port to listen on; 0 takes a free one")
+        default=7860, metadata=_by(whole(0, 65535), "port to listen on; 0 takes a free one")
     )
     model: Path = field(
         default=RELEASE / "scanline.onnx", metadata=_by(_path, "the network, an .onnx file")
     )
     ui: bool = field(default=True, metadata=_by(_switch, "offer the page at /, not only the API"))
     max_body_bytes: int = field(
-        default=8 * 2**20, metadata=_by(_whole(1024, 2**30), "largest request body, in bytes")
+        default=8 * 2**20, metadata=_by(whole(1024, 2**30), "largest request body, in bytes")
     )
     max_pixels: int = field(
         default=25_000_000,
         metadata=_by(
-            _whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"
+            whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"
         ),
     )
-    max_batch: int = field(default=256, metadata=_by(_whole(1, 65536), "most images in a request"))
+    max_batch: int = field(default=256, metadata=_by(whole(1, 65536), "most images in a request"))
     log_level: str = field(
         default="warning", metadata=_by(_log_level, f"one of {', '.join(LOG_LEVELS)}")
     )
@@ -117,13 +117,15 @@ def variable_of(name: str) -> str:
     return f"SCANLINE_{name.upper()}"
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command line in one line, and ends with code 2."""
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help lists all settings)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m serving",
         description="Read handwritten digits: a page at /, the Open Inference Protocol at /v2, "
         "POST /classify for image files. Each setting is a flag or a variable; the flag wins.",

@@ -38,7 +38,13 @@ def test_both_kinds_of_clipping_are_refused(capsys):
 
 @pytest.mark.parametrize(
     "flags",
-    [["--epochs", "0"], ["--batch-size", "-1"], ["--clipnorm", "0"], ["--ema", "1"]],
+    [
+        ["--epochs", "0"],
+        ["--batch-size", "-1"],
+        ["--clipnorm", "0"],
+        ["--ema", "1"],
+        ["--seed", "-1"],
+    ],
 )
 def test_values_out_of_range_are_named(flags):
     with pytest.raises(TrainingError, match=flags[0][2:].replace("-", "_")):

@@ -15,6 +15,7 @@ from tests.digits import save_digits
 from tests.networks import CONFIGS, random_network
 from tests.sources import save_characters, save_pens
 from training import evaluate, evaluation, trials
+from training.corruptions import CORRUPTIONS
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ("belief", "calibration", "confusion", "corruptions", "curves", "worst")
@@ -24,6 +25,8 @@ PICTURES = ("belief", "calibration", "confusion", "corruptions", "curves", "wors
 def _small(monkeypatch):
     monkeypatch.setattr(evaluation, "CORRUPTED", 20)
     monkeypatch.setattr(evaluation, "CURVED", 10)
+    quick = {name: CORRUPTIONS[name] for name in ("shot_noise", "translate")}
+    monkeypatch.setattr(evaluation, "CORRUPTIONS", quick)
     monkeypatch.setattr(trials, "SCRIBBLES", 10)
     monkeypatch.delenv("SCANLINE_DATA", raising=False)
 

@@ -1,6 +1,7 @@
 """Every figure of an evaluation against a direct computation, on drawings whose answer is known."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,27 +49,35 @@ def softmax(logits):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    monkeypatch.setattr(evaluation, "CORRUPTED", 30)
-    monkeypatch.setattr(evaluation, "CURVED", 20)
-    monkeypatch.setattr(trials, "SCRIBBLES", 25)
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "CORRUPTED", 30)
+        patch.setattr(evaluation, "CURVED", 20)
+        patch.setattr(trials, "SCRIBBLES", 25)
+        yield
 
 
-@pytest.fixture
-def digits(tmp_path) -> Digits:
-    """100 of the test's digits, of which 7 carry a wrong label."""
-    path = save_digits(tmp_path / "mnist.npz")
-    digits = data.load_test(path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    save_digits(folder / "mnist.npz")
+    save_pens(folder)
+    save_characters(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits(folder) -> Digits:
+    """100 digits, of which the first seven carry a wrong label."""
+    digits = data.load_test(folder)
     digits.labels[:7] = (digits.labels[:7] + 1) % 10
     return digits
 
 
-@pytest.fixture
-def whole(tmp_path, digits) -> dict:
-    save_pens(tmp_path)
-    save_characters(tmp_path)
-    return evaluation.evaluate(Columns(), digits, tmp_path, Thresholds(0.5, 0.2))
+@pytest.fixture(scope="module")
+def whole(folder, digits, _small) -> dict:
+    return evaluation.evaluate(Columns(), digits, folder, Thresholds(0.5, 0.2))
 
 
 def test_mnist(digits):
@@ -105,11 +114,10 @@ def test_worst_errors_are_the_surest(digits, monkeypatch):
         )
 
 
-def test_pens(tmp_path):
-    save_pens(tmp_path)
-    pens = trials.pens(tmp_path)
+def test_pens(folder):
+    pens = trials.pens(folder)
     figures = evaluation.on_pens(Columns(), pens, Thresholds(), np.random.default_rng(0))
-    assert figures["count"] == 60
+    assert figures["count"] == 18
     assert len(figures["writers"]) == 6
     rng = np.random.default_rng(0)
     errors = {}
@@ -193,7 +201,7 @@ def test_whole_evaluation_and_its_table(whole):
     assert whole["left_out"] == []
     assert whole["thresholds"] == {"score": 0.5, "confidence": 0.2}
     assert whole["corruptions"]["count"] == 30
-    assert whole["curves"]["brush"]["count"] == 20
+    assert whole["curves"]["brush"]["count"] == 18
     assert whole["no_digits"]["both"]["count"] == 25 + 3
     table = to_table({"model": "a.onnx", "split": "validation", **whole})
     assert "Left out" not in table
@@ -201,7 +209,7 @@ def test_whole_evaluation_and_its_table(whole):
     lines = {line[:34].strip(): line[34:].split() for line in table.splitlines()}
     assert lines["MNIST, 100 digits"][0] == "wrong"
     assert lines["as they are"][0] == "7.00"
-    assert lines["Pen, 60 digits, 6 writers"]
+    assert lines["Pen, 18 digits, 6 writers"]
     thin = whole["pens"]["styles"]["thin"]
     assert lines["thin"][0] == f"{100 - thin['error_percent']:.2f}"
     assert lines["thin"][-1] == f"{thin['rejected_percent']:.2f}"
@@ -222,9 +230,7 @@ def test_what_is_missing_is_named(digits, tmp_path):
 
 
 def test_a_part_does_not_depend_on_the_others(whole, digits, tmp_path):
-    alone = evaluation.evaluate(
-        Columns(), digits, tmp_path / "without sources", Thresholds(0.5, 0.2)
-    )
+    alone = evaluation.evaluate(Columns(), digits, tmp_path, Thresholds(0.5, 0.2))
     for name in ("mnist", "corruptions"):
         assert alone[name] == whole[name]
     assert alone["curves"]["shift"] == whole["curves"]["shift"]

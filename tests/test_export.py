@@ -101,7 +101,8 @@ def test_verify_names_missing_outputs():
     ("arguments", "message"),
     [
         (["none.keras"], "no such file"),
-        (["tests/conftest.py"], "not a readable .keras file"),
+        (["tests/conftest.py"], "not a .keras file"),
+        (["model"], "is a folder"),
     ],
 )
 def test_bad_networks_end_in_one_line(arguments, message, tmp_path, capsys):
@@ -114,4 +115,4 @@ def test_bad_networks_end_in_one_line(arguments, message, tmp_path, capsys):
 def test_bad_data_ends_in_one_line(keras_file, tmp_path, capsys):
     data = ["--data", str(tmp_path / "none.npz")]
     assert export.main([str(keras_file), "--out", str(tmp_path), *data]) == 2
-    assert "not a readable mnist.npz" in capsys.readouterr().err
+    assert "is not there, or not an .npz file" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def foreign_keras(path):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("none.onnx", lambda path: None, "no model at"),
+        ("none.onnx", lambda _: None, "no model at"),
         ("notes.txt", lambda path: path.write_text("hi"), "neither"),
         ("folder.onnx", lambda path: path.mkdir(), "no model at"),
         ("broken.onnx", lambda path: path.write_bytes(b"not a network"), "not a readable ONNX"),

@@ -87,7 +87,7 @@ def test_one_seed_gives_one_result_and_a_killed_run_goes_on_exactly(backend, dat
     assert process.wait(10) == -signal.SIGKILL, "the run ended before it was killed"
     assert not (killed / "metrics.json").exists()
 
-    train("--resume", "--data", data, "--out", killed, backend=backend)
+    train("--resume", "--out", killed, backend=backend)  # it knows where its data is
     assert history(killed) == history(whole)
     first, second = (weights.load(out / "best.keras") for out in (whole, killed))
     np.testing.assert_array_equal(first.layers[0].forward.kernel, second.layers[0].forward.kernel)
@@ -127,7 +127,29 @@ def test_clear_lines_for_what_cannot_be(data, tmp_path):
     used = train(*SMALL, "--data", data, "--out", tmp_path / "used", code=2)
     assert "exists: give another --out, or --resume" in used
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
+    (tmp_path / "run").rmdir()
     assert "nothing to resume" in train("--resume", *out, code=2)
+
+
+def test_a_run_stopped_in_its_first_epoch_can_be_resumed_or_started_again(data, tmp_path):
+    options = [*SMALL, "--data", data, "--epochs", "1"]
+    for again in (["--resume"], options):
+        out = tmp_path / f"run-{len(again)}"
+        process = subprocess.Popen(
+            command(*options, "--out", out),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 100
+        while not (out / "config.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.kill()
+        process.wait(10)
+        assert not (out / "checkpoint.npz").exists()
+        train(*again, "--out", out)
+        assert len(history(out)) == 1
+    assert "is a finished run" in train("--resume", "--out", out, code=2)
 
 
 def test_a_full_disk_ends_in_one_line(data, tmp_path):

@@ -1,5 +1,7 @@
 """Arrays out of a Keras model, and files that are none."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -39,8 +41,14 @@ def test_files_that_are_no_network(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         weights.load(tmp_path / "none.keras")
     (tmp_path / "text.keras").write_text("hello")
-    with pytest.raises(ValueError, match=r"not a readable \.keras file"):
+    with pytest.raises(ValueError, match=r"text\.keras is not a \.keras file"):
         weights.load(tmp_path / "text.keras")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("a.txt", "hello")
+    with pytest.raises(ValueError, match=r"not a readable \.keras file: .*"):
+        weights.load(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="is a folder"):
+        weights.load(tmp_path)
 
 
 def test_another_keras_model_is_named_as_such():

@@ -1,6 +1,6 @@
 """Train a network:
 
-python -m training --preset stacked --data ../shared/data/mnist.npz --out runs/stacked
+python -m training --preset stacked --data mnist.npz --out runs/stacked
 python -m training --resume --out runs/stacked      # go on after a stop, exactly
 KERAS_BACKEND=jax python -m training ...            # without TensorFlow
 """
@@ -12,9 +12,11 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
+from training import data, folder
 from training.config import DEFAULTS, TrainingConfig
 from training.errors import TrainingError
 
+BACKENDS = ("tensorflow", "jax")
 # What a resumed run may still be told; the rest stands in its config.json.
 _ON_RESUME = {"data", "out", "resume", "backend"}
 _NUMBERS = {
@@ -41,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     parser.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), help="else KERAS_BACKEND")
+    parser.add_argument("--backend", choices=BACKENDS, help="else KERAS_BACKEND")
     for name, (kind, text) in _NUMBERS.items():
         default = getattr(DEFAULTS["stacked"], name)
         by_preset = " for stacked" if name == "learning_rate" else ""
@@ -73,7 +75,7 @@ def make_config(arguments: dict) -> TrainingConfig:
         given = sorted(_flag(name) for name in set(arguments) - _ON_RESUME)
         if given:
             raise TrainingError(f"a resumed run keeps its settings: leave out {', '.join(given)}")
-        return _stored_config(arguments["out"])
+        return TrainingConfig.from_json(folder.read_settings(arguments["out"])["training"])
     known = {field.name for field in fields(TrainingConfig)}
     changes = {name: value for name, value in arguments.items() if name in known}
     if "no_clip" in arguments or "global_clipnorm" in arguments:
@@ -89,13 +91,13 @@ def main(argv: list[str]) -> int:
     # Rendering multiplies small matrices: BLAS threads make it ten times slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        _check_backend()
         config = make_config(arguments)
+        path = _data_path(arguments)
         from training import train  # after the backend is set: Keras reads it once
 
         command = shlex.join(["python", "-m", "training", *argv])
-        train.run(
-            config, arguments.get("data"), arguments["out"], command, arguments.get("resume", False)
-        )
+        train.run(config, path, arguments["out"], command, arguments.get("resume", False))
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -103,18 +105,28 @@ def main(argv: list[str]) -> int:
         print(f"error: cannot write {arguments['out']}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nstopped; go on with: python -m training --resume --out {arguments['out']}")
+        print(
+            f"\nstopped; to go on: {sys.executable} -m training --resume --out {arguments['out']}"
+        )
         return 130
     return 0
 
 
-def _stored_config(out: Path) -> TrainingConfig:
-    import json
+def _check_backend() -> None:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise TrainingError(
+            f"KERAS_BACKEND={backend} cannot train here: give --backend {' or '.join(BACKENDS)}"
+        )
 
-    path = out / "config.json"
-    if not path.is_file():
-        raise TrainingError(f"nothing to resume: no {path}")
-    return TrainingConfig.from_json(json.loads(path.read_text())["training"])
+
+def _data_path(arguments: dict) -> Path | None:
+    """Where MNIST is: given, or what the resumed run was given; None is the download."""
+    path = arguments.get("data")
+    if path is None and arguments.get("resume"):
+        path = folder.read_settings(arguments["out"]).get("data")
+    # A wrong path is told before the seconds of import.
+    return data.find(path) if path or "SCANLINE_DATA" in os.environ else None
 
 
 def _flag(name: str) -> str:

@@ -19,7 +19,7 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "preset": training["preset"],
         "network": settings["network"],
         "parameters": metrics["parameters"],
-        "training_data": _training_data(training),
+        "training_data": _training_data(settings),
         "command": settings["command"],
         "commit": settings["commit"],
         "date": datetime.now(UTC).date().isoformat(),
@@ -51,14 +51,22 @@ def commit() -> str | None:
         return None
 
 
-def _training_data(training: dict[str, Any]) -> str:
-    mnist = f"MNIST (LeCun, Cortes, Burges), {60_000 - training['validation']:,} of its 60,000"
+# Of the first 50,000 training digits, images and labels: see `training.data.Digits.sha256`.
+MNIST_SHA256 = "f81dd639134dd9b50ea9750b269189156d1ca498ca7de9b495e9e36ea76904b8"
+
+
+def _training_data(settings: dict[str, Any]) -> str:
+    training = settings["training"]
+    count, digest = settings.get("data_count", 50_000), settings.get("data_sha256", MNIST_SHA256)
+    digits = f"{count:,} digits that are not the usual part of MNIST (SHA-256 {digest[:12]})"
+    if digest == MNIST_SHA256:
+        digits = "MNIST (LeCun, Cortes, Burges), the first 50,000 of its training digits"
     if not training.get("mix"):
-        return f"{mnist} training digits"
+        return digits
     return (
-        f"{mnist} training digits, plain and spoiled by own generators; 5,995 pen digits by 24 "
-        "writers (UCI Pen-Based Recognition of Handwritten Digits, CC BY 4.0); as non-digits "
-        "1,220 characters of Omniglot (Lake et al. 2015, MIT) and own scribbles"
+        f"{digits}, plain and spoiled by own generators; 5,995 pen digits by 24 writers (UCI "
+        "Pen-Based Recognition of Handwritten Digits, CC BY 4.0); as non-digits 1,220 "
+        "characters of Omniglot (Lake et al. 2015, MIT) and own scribbles"
     )
 
 

@@ -19,11 +19,14 @@ def save(folder: Path, variables: list[keras.Variable], progress: dict[str, Any]
     """Write all `variables` and the JSON-able `progress`; replaces the old file in one move."""
     arrays = {f"variable_{i}": ops.convert_to_numpy(v) for i, v in enumerate(variables)}
     part = folder / f"{NAME}.part"
-    with part.open("wb") as file:
-        np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / NAME)
+    try:
+        with part.open("wb") as file:
+            np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / NAME)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(folder: Path, variables: list[keras.Variable]) -> dict[str, Any]:

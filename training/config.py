@@ -51,8 +51,13 @@ class TrainingConfig:
         positive = ("epochs", "batch_size", "learning_rate", "validation")
         for name in (*positive, "clipnorm", "global_clipnorm"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:  # also refuses NaN
                 raise TrainingError(f"{name} must be above 0, not {value}")
+        for name in ("weight_decay", "step_loss", "belief_loss", "score_loss", "no_digit_weight"):
+            if not getattr(self, name) >= 0:
+                raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed must be in 0..{2**32 - 1}, not {self.seed}")
         for name in ("warmup", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(

@@ -5,6 +5,7 @@ Source: LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0),
 from Keras's downloader.
 """
 
+import hashlib
 import os
 import zipfile
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ class Digits:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def sha256(self) -> str:
+        """Of images and labels: tells whether two runs saw the same digits."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
 
 def load_training(path: Path | str | None, validation: int) -> tuple[Digits, Digits]:
@@ -73,6 +78,8 @@ def find(path: Path | str | None) -> Path:
 
 def _load(path: Path | str | None, split: str) -> Digits:
     path = find(path)
+    if not zipfile.is_zipfile(path):
+        raise TrainingError(f"{path} is not a readable .npz file")
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             images, labels = file[f"x_{split}"], file[f"y_{split}"]

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from training import card
@@ -31,20 +32,24 @@ def release(run: Path, folder: Path, data: Path | None, name: str = "scanline") 
         if not path.is_file():
             raise TrainingError(f"no {path}: the run is not finished; go on with --resume")
     folder.mkdir(parents=True, exist_ok=True)
-    keras_file, onnx_file = folder / f"{name}.keras", folder / f"{name}.onnx"
-    shutil.copyfile(best, keras_file)
     content = json.loads(described.read_text())
-    card.write(folder / card.NAME, content)  # the ONNX metadata is taken from it
-    error = export.export_onnx(
-        weights.load(keras_file),
-        onnx_file,
-        "gemm",
-        export.read_metadata(keras_file),
-        export.check_images(data),
-    )
-    content["sha256"] = {path.name: _sha256(path) for path in (keras_file, onnx_file)}
-    card.write(folder / card.NAME, content)
-    (folder / "README.md").write_text(card.to_markdown(content))
+    # Nothing of the old release is touched before the new one is whole and verified.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+        keras_file, onnx_file = Path(part) / f"{name}.keras", Path(part) / f"{name}.onnx"
+        shutil.copyfile(best, keras_file)
+        card.write(keras_file.with_name(card.NAME), content)  # the ONNX metadata come from it
+        error = export.export_onnx(
+            weights.load(keras_file),
+            onnx_file,
+            "gemm",
+            export.read_metadata(keras_file),
+            export.check_images(data),
+        )
+        content["sha256"] = {path.name: _sha256(path) for path in (keras_file, onnx_file)}
+        card.write(keras_file.with_name(card.NAME), content)
+        keras_file.with_name("README.md").write_text(card.to_markdown(content))
+        for path in Path(part).iterdir():
+            path.replace(folder / path.name)
     print(f"released into {folder}; largest difference from the reference {error:.1e}")
 
 

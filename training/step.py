@@ -131,7 +131,8 @@ def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
             outputs = logits(trainer.prepare(images, warp), training=True)
             value = loss(outputs, labels, trainer.config)
         gradients = tape.gradient(value, weights)
-        iteration = trainer.optimizer.iterations.value
+        # A copy: `apply` moves the variable itself.
+        iteration = tf.identity(trainer.optimizer.iterations.value)
         trainer.optimizer.apply(gradients, weights)
         for average, weight in zip(trainer.averages, weights, strict=True):
             average.assign(trainer.average(average, weight, iteration))

@@ -5,9 +5,7 @@
 ``checkpoint.npz`` (to resume from).
 """
 
-import json
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,30 +15,17 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from model.network import PRESETS, build
-from model.weights import load_keras
-from training import augment, card, checkpoint, data, device, mixture, report
-from training.calibrate import calibrate
+from model.network import PRESETS, NetworkConfig, build
+from training import augment, card, checkpoint, data, device, folder, mixture, report
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
-from training.metrics import Evaluation, evaluate
+from training.finish import Progress, finish
+from training.folder import BEST, CONFIG
+from training.metrics import evaluate
 from training.mixture import Part
 from training.recurrent import HoistedRNN
 from training.step import Trainer
-
-CONFIG, METRICS, BEST = "config.json", "metrics.json", "best.keras"
-
-
-@dataclass
-class Progress:
-    """How far a run has come; goes into the checkpoint."""
-
-    history: list[dict[str, Any]]
-    gradient_norm: list[float]
-    largest_variable_norm: list[float]
-    best: list[float] | None = None
-    """Validation error and loss of ``best.keras``."""
 
 
 def run(
@@ -55,11 +40,17 @@ def run(
         TrainingError: bad data, `out` in use, or nothing to resume.
         OSError: the disk is full or not writable.
     """
-    _prepare_folder(out, resume)
+    has_checkpoint = folder.prepare(out, resume)
     training, validation = data.load_training(data_path, config.validation)
+    if resume:
+        settings = _resumed(folder.read_settings(out), training)
+    else:
+        settings = _settings(config, data_path, training, command)
+    folder.write_json(out / CONFIG, settings)
+    shape = NetworkConfig.from_json(settings["network"])
     keras.utils.set_random_seed(config.seed)
     _make_deterministic()
-    network = build(PRESETS[config.preset], HoistedRNN)
+    network = build(shape, HoistedRNN)
     parts = mixture.digits_only(training)
     if config.mix:
         parts = mixture.everything(training, _folder(data_path), config.seed)
@@ -67,23 +58,17 @@ def run(
     steps = mixture.steps_an_epoch(parts, batch)
     trainer = Trainer(network, config, config.epochs * steps)
     progress = Progress([], [], [])
-    if resume:
+    if has_checkpoint:
         progress = Progress(**checkpoint.load(out, trainer.variables))
-    else:
-        settings = {
-            "training": config.to_json(),
-            "network": PRESETS[config.preset].to_json(),
-            "command": command,
-            "commit": card.commit(),
-            "device": device.describe(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        _write_json(out / CONFIG, settings)
 
     print(f"{device.describe()}: {config.preset}, {network.count_params():,} parameters")
     print(f"{len(training):,} digits to train, {len(validation):,} to validate, {batch} a step")
+    print(
+        f"the loss is that of the answer, plus {config.step_loss:g} x that of every step's answer, "
+        f"plus {config.belief_loss:g} x that of the downward reader"
+    )
     tensorboard = report.TensorBoard(out / "tensorboard")
-    averaged = build(PRESETS[config.preset])
+    averaged = build(shape)
     for epoch in range(len(progress.history) + 1, config.epochs + 1):
         row = _epoch(epoch, trainer, parts, batch, steps, progress)
         for variable, value in zip(
@@ -101,13 +86,13 @@ def run(
         is_best = progress.best is None or score < progress.best
         if is_best:
             progress.best = score
-            _save_keras(averaged, out / BEST)
+            folder.save_keras(averaged, out / BEST)
         checkpoint.save(out, trainer.variables, vars(progress))
         report.write_csv(out / "metrics.csv", progress.history)
         tensorboard.write(row)
         print(_summary(row, config.epochs, is_best))
     tensorboard.close()
-    return _finish(config, data_path, out, progress, validation)
+    return finish(config, data_path, out, progress, validation, settings)
 
 
 def _epoch(
@@ -151,71 +136,42 @@ def _epoch(
     }
 
 
-def _finish(
-    config: TrainingConfig,
-    data_path: Path | None,
-    out: Path,
-    progress: Progress,
-    validation: Digits,
+def _settings(
+    config: TrainingConfig, data_path: Path | None, digits: Digits, command: str
 ) -> dict[str, Any]:
-    """Calibrate and evaluate the best network, for the first and last time on the test set."""
-    best = load_keras(out / BEST)
-    calibration = calibrate(best, validation)
-    _save_keras(best, out / BEST)
-    on_validation = evaluate(best, validation)
-    on_test = evaluate(best, data.load_test(data_path))
-    metrics = {
-        "parameters": best.count_params(),
-        "seconds": round(sum(row["seconds"] for row in progress.history), 1),
-        "best_epoch": _best_epoch(progress.history),
-        "calibration": calibration.to_json(),
-        "validation": on_validation.to_json(),
-        "test": on_test.to_json(),
-        "history": progress.history,
+    """All that determines the run, and how it came to be."""
+    return {
+        "training": config.to_json(),
+        "network": PRESETS[config.preset].to_json(),
+        "data": str(data_path) if data_path else None,
+        "data_sha256": digits.sha256(),
+        "data_count": len(digits),
+        "command": command,
+        "commit": card.commit(),
+        "device": device.describe(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    _write_json(out / METRICS, metrics)
-    settings = json.loads((out / CONFIG).read_text())
-    card.write(out / card.NAME, card.make(settings, metrics))
-    _write_pictures(config, out, progress, on_test)
-    low, high = (100 * end for end in on_test.interval)
-    print(
-        f"test error {100 * on_test.error:.2f} % (95 % interval {low:.2f} to {high:.2f}), "
-        f"validation {100 * on_validation.error:.2f} %\nwritten to {out}"
-    )
-    return metrics
 
 
-def _write_pictures(
-    config: TrainingConfig, out: Path, progress: Progress, on_test: Evaluation
-) -> None:
-    report.write_curves(out / "learning_curves.png", progress.history)
-    report.write_gradient_norm(
-        out / "gradient_norm.png",
-        np.array(progress.gradient_norm),
-        np.array(progress.largest_variable_norm),
-        config.clipnorm or config.global_clipnorm,
-        clip_is_global=config.global_clipnorm is not None,
-    )
-    title = f"Test set: {on_test.wrong} of {on_test.count:,} wrong"
-    report.write_confusion(out / "confusion.png", on_test.confusion, title)
+def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
+    """The stored settings, with a note of when and on what the run went on.
 
-
-def _best_epoch(history: list[dict[str, Any]]) -> int:
-    def score(row: dict[str, Any]) -> tuple[float, float]:
-        return row["validation_error_percent"], row["validation_loss"]
-
-    return min(history, key=score)["epoch"]
+    Raises:
+        TrainingError: the data are not those that the run began with.
+    """
+    if settings.get("data_sha256", digits.sha256()) != digits.sha256():
+        raise TrainingError("other data than the run began with: give the same --data")
+    again = {
+        "commit": card.commit(),
+        "device": device.describe(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return settings | {"resumed": [*settings.get("resumed", []), again]}
 
 
 def _folder(data_path: Path | None) -> Path:
     """Where the files of the other sources lie: beside MNIST."""
     return data.find(data_path).parent
-
-
-def _prepare_folder(out: Path, resume: bool) -> None:
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise TrainingError(f"{out} exists: give another --out, or --resume to go on with it")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 def _make_deterministic() -> None:
@@ -224,16 +180,6 @@ def _make_deterministic() -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-
-
-def _save_keras(model: keras.Model, path: Path) -> None:
-    part = path.with_name(f"part-{path.name}")  # never a half-written file under its name
-    model.save(part)
-    part.replace(path)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _summary(row: dict[str, Any], epochs: int, is_best: bool) -> str:

@@ -46,7 +46,7 @@ export class Answer {
   }
 
   #judge(winner, isDoubted, { between }, isAtRest) {
-    const isRejected = isDoubted;
+    const isRejected = isDoubted && isAtRest;
     this.element.classList.toggle("doubted", isDoubted);
     this.element.classList.toggle("rejected", isRejected);
     this.element.classList.toggle("between", isRejected && Boolean(between));
