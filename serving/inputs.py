@@ -4,10 +4,10 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -110,7 +110,7 @@ class Archive:
 
     def __init__(self, path: Path, raw: bool):
         self._path = path
-        with self._reading(), zipfile.ZipFile(path) as archive:
+        with _told(path), zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             if KEY not in names:
                 found = ", ".join(names) or "nothing"
@@ -134,10 +134,33 @@ class Archive:
 
     def chunks(self, size: int) -> Iterator[list[Item]]:
         size = max(1, min(size, _MOST_BYTES // self._bytes))
-        with self._reading(), zipfile.ZipFile(self._path) as archive:
-            with archive.open(f"{KEY}.npy") as member:
-                _header(member)
-                for start in range(0, self.count, size):
-                    data = member.read(min(size, self.count - start) * self._bytes)
-                    images = np.frombuffer(data, np.uint8).reshape(-1, *self._size)
-                    yield [Item(self._path.name, start + i, im) for i, im in enumerate(images)]
+        with (
+            _told(self._path),
+            zipfile.ZipFile(self._path) as archive,
+            archive.open(f"{KEY}.npy") as member,
+        ):
+            _header(member)
+            for start in range(0, self.count, size):
+                data = member.read(min(size, self.count - start) * self._bytes)
+                images = np.frombuffer(data, np.uint8).reshape(-1, *self._size)
+                yield [Item(self._path.name, start + i, im) for i, im in enumerate(images)]
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype; leaves `member` at the first image."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    return np.lib.format.read_array_header_2_0(member)  # says so of any other version
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what zipfile, zlib and NumPy raise on broken files into one line."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read as .npz: {reason}: save it anew") from error
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed by another tool
+        raise InputError(f"{path} cannot be unpacked: {error}: use np.savez") from error

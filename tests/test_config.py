@@ -53,7 +53,8 @@ def test_values_out_of_range_are_named(flags):
 
 def test_a_resumed_run_keeps_its_settings(tmp_path: Path):
     stored = TrainingConfig(epochs=7, seed=3)
-    (tmp_path / "config.json").write_text(json.dumps({"training": stored.to_json()}))
+    settings = {"training": stored.to_json(), "network": {"units": [8]}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
     arguments = {"resume": True, "out": tmp_path}
     assert make_config(arguments) == stored
     with pytest.raises(TrainingError, match="leave out --epochs"):

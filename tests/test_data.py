@@ -18,7 +18,9 @@ def test_the_last_digits_are_held_out(path):
     with np.load(path) as file:
         np.testing.assert_array_equal(training.images, file["x_train"][:500])
         np.testing.assert_array_equal(validation.labels, file["y_train"][500:])
-    assert len(data.load_test(path)) == 100
+        test = data.load_test(path)
+        np.testing.assert_array_equal(test.images, file["x_test"])
+    assert len(training) == 500
 
 
 def test_a_folder_or_the_environment_names_the_file(path, monkeypatch):

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from model import export, reference, weights
+from tests.digits import save_digits
 from tests.networks import CONFIGS, random_images, random_network
 
 tf = pytest.importorskip("tensorflow", reason="a SavedModel needs TensorFlow")
@@ -54,6 +55,7 @@ def test_warm_up_requests_can_be_served(exported):
     for record in tf.data.TFRecordDataset(str(path)):
         request = PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.signature_name == "serving_default"
+        assert request.model_spec.name == "scanline"
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         serve(**{name: tf.constant(array) for name, array in inputs.items()})
         batches += [len(array) for array in inputs.values()]
@@ -90,6 +92,44 @@ def test_a_wrong_graph_is_not_written(keras_file, tmp_path, monkeypatch, capsys)
     assert export.main([str(keras_file), "--out", str(tmp_path), "--format", "onnx"]) == 2
     assert "differs from the reference" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_saved_model_is_not_written(keras_file, tmp_path, monkeypatch, capsys):
+    from model import saved_model
+
+    run = saved_model.run
+
+    def wrong_run(folder, images):
+        return {name: array + 1e-4 for name, array in run(folder, images).items()}
+
+    monkeypatch.setattr(saved_model, "run", wrong_run)
+    arguments = [str(keras_file), "--out", str(tmp_path), "--format", "saved-model"]
+    assert export.main(arguments) == 2
+    assert "SavedModel: " in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.pb"))
+
+
+def test_a_keras_file_that_differs_from_the_reference_is_refused(
+    keras_file, tmp_path, monkeypatch, capsys
+):
+    forward = reference.forward
+
+    def wrong_forward(network, images):
+        return {name: array + 1e-4 for name, array in forward(network, images).items()}
+
+    monkeypatch.setattr(reference, "forward", wrong_forward)
+    assert export.main([str(keras_file), "--out", str(tmp_path)]) == 2
+    assert "Keras: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_real_digits_are_checked_too(tmp_path):
+    path = save_digits(tmp_path / "mnist.npz")
+    assert len(export.check_images(None)) == 256
+    images = export.check_images(path)
+    assert len(images) == 512
+    with np.load(path) as file:
+        np.testing.assert_array_equal(images[256:], file["x_train"][-256:])
 
 
 def test_verify_names_missing_outputs():

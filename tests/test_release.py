@@ -26,9 +26,10 @@ def test_files_are_those_of_the_card():
 
 def test_onnx_equals_the_reference():
     predictor = Predictor(RELEASE / "scanline.onnx")
-    images = random_images(64)
-    expected = reference.forward(weights.load(RELEASE / "scanline.keras"), images)
-    export.verify(expected, predictor.run(images), "the release")
+    network = weights.load(RELEASE / "scanline.keras")
+    for seed in range(8):
+        images = random_images(256, seed)
+        export.verify(reference.forward(network, images), predictor.run(images), "the release")
     assert predictor.metadata["version"] == CARD["version"]
 
 
@@ -37,7 +38,7 @@ def test_card_meets_the_bar():
     assert CARD["test"]["error_percent"] <= 1.5
     low, high = CARD["test"]["interval_95_percent"]
     assert low < CARD["test"]["error_percent"] < high
-    assert CARD["parameters"] == 143_636
+    assert CARD["parameters"] <= 250_000
     assert f"{CARD['test']['error_percent']:.2f} %" in (RELEASE / "README.md").read_text()
 
 
@@ -61,6 +62,14 @@ def test_a_run_becomes_a_release(run_folder, tmp_path, capsys):
     predictor = Predictor(tmp_path / "new" / "scanline.onnx")
     assert predictor.metadata["preset"] == content["preset"] == "elman"
     assert json.loads(predictor.metadata["test"]) == content["test"]
+
+
+def test_a_refused_export_leaves_the_old_release_as_it_was(run_folder, tmp_path, monkeypatch):
+    assert release.main([str(run_folder), "--to", str(tmp_path / "new")]) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    monkeypatch.setattr(export, "TOLERANCE", 0.0)
+    assert release.main([str(run_folder), "--to", str(tmp_path / "new")]) == 2
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == before
 
 
 def test_an_unfinished_run_is_refused(tmp_path):

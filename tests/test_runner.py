@@ -41,7 +41,7 @@ def foreign_keras(path):
         ("notes.txt", lambda path: path.write_text("hi"), "neither"),
         ("folder.onnx", lambda path: path.mkdir(), "no model at"),
         ("broken.onnx", lambda path: path.write_bytes(b"not a network"), "not a readable ONNX"),
-        ("broken.keras", lambda path: path.write_bytes(b"not a network"), "not a readable .keras"),
+        ("broken.keras", lambda path: path.write_bytes(b"not a network"), "a .keras file"),
         ("foreign.keras", foreign_keras, "not a network of model/network.py"),
         (
             "foreign.onnx",

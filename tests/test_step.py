@@ -10,6 +10,7 @@ from model.network import logits_model
 from tests.networks import CONFIGS, random_images, random_network
 from training import augment
 from training.config import TrainingConfig
+from training.mixture import NO_DIGIT
 from training.step import Schedule, Trainer, loss, make_optimizer
 
 PLAIN = TrainingConfig(augment=False, weight_decay=0, ema=0.9)
@@ -20,24 +21,31 @@ def make_trainer(config: TrainingConfig, name: str = "stacked") -> Trainer:
     return Trainer(random_network(CONFIGS[name]), config, steps=100)
 
 
-def test_loss_is_the_three_cross_entropies():
+def test_loss_is_the_sum_of_its_terms():
     rng = np.random.default_rng(0)
+    labels = np.array([*range(10), *[NO_DIGIT] * 6])
     outputs = {
         "logits": rng.normal(size=(16, 10)).astype(np.float32),
         "step_logits": rng.normal(size=(16, 28, 10)).astype(np.float32),
         "belief_logits": rng.normal(size=(16, 28, 10)).astype(np.float32),
+        "score_logits": rng.normal(size=(16, 1)).astype(np.float32),
     }
 
     def cross_entropy(logits):
-        shifted = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        return -np.mean([shifted[i, ..., label] for i, label in enumerate(LABELS)])
+        log = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        digits = [log[i, ..., label] for i, label in enumerate(labels) if label < 10]
+        nothing = log[labels == NO_DIGIT].mean(axis=-1)  # every digit alike
+        return -(np.sum(digits) + 0.5 * np.sum(nothing)) / log[..., 0].size
 
+    chance = 1 / (1 + np.exp(-outputs["score_logits"][:, 0]))
+    right = np.where(labels == NO_DIGIT, chance, 1 - chance)
     expected = (
         cross_entropy(outputs["logits"])
         + 0.5 * cross_entropy(outputs["step_logits"])
         + 0.1 * cross_entropy(outputs["belief_logits"])
+        + 0.5 * -np.log(right).mean()
     )
-    assert float(loss(outputs, LABELS, TrainingConfig())) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(outputs, labels, TrainingConfig())) == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradient_norm_is_the_slope_of_the_loss():
@@ -96,6 +104,16 @@ def test_the_loss_falls():
     images, warp = random_images(16), augment.draw(np.random.default_rng(0), 16)
     losses = [float(trainer.step(images, LABELS, warp)["loss"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_first_average_is_a_mean_of_start_and_step():
+    trainer = make_trainer(PLAIN)
+    start = np.array(trainer.model.trainable_variables[0])
+    trainer.step(random_images(16), LABELS, None)
+    trainer.sync()
+    now = np.array(trainer.model.trainable_variables[0])
+    expected = start / 11 + now * 10 / 11
+    np.testing.assert_allclose(trainer.evaluated_weights()[0], expected, atol=1e-6)
 
 
 def test_averages_follow_the_weights():

@@ -22,7 +22,8 @@ NOT_TIMED = ("seconds", "images_per_second")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return save_digits(tmp_path_factory.mktemp("data") / "mnist.npz")
+    # The test set differs in size from the validation digits: neither can pass for the other.
+    return save_digits(tmp_path_factory.mktemp("data") / "mnist.npz", test=80)
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -55,7 +56,10 @@ def test_a_run_learns_and_writes_everything(backend, data, tmp_path):
     assert f"{backend} " in printed.splitlines()[0]
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["test"]["error_percent"] <= 5, metrics["test"]
-    assert metrics["test"]["count"] == metrics["validation"]["count"] == 100
+    assert (metrics["test"]["count"], metrics["validation"]["count"]) == (80, 100)
+    rates = [row["learning_rate"] for row in metrics["history"]]
+    assert rates[0] == max(rates) == pytest.approx(1.5e-3, rel=0.02)
+    assert rates[-1] < 0.02 * max(rates)
     for name in ("learning_curves", "gradient_norm", "confusion"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with (out / "metrics.csv").open() as file:
@@ -65,6 +69,8 @@ def test_a_run_learns_and_writes_everything(backend, data, tmp_path):
     assert card["preset"] == "bidirectional"
     assert card["parameters"] == 42_772
     assert card["test"] == metrics["test"]
+    assert card["training_data"].startswith("500 digits that are not the usual part of MNIST")
+    assert set(card["thresholds"]) == {"confidence"}
     assert weights.load(out / "best.keras").bidirectional
 
 
@@ -118,10 +124,33 @@ def test_jax_trains_without_tensorflow(data, tmp_path):
     )
 
 
+def test_a_resumed_run_keeps_command_and_data(data, tmp_path):
+    out = tmp_path / "run"
+    train(*SMALL, "--data", data, "--out", out, "--epochs", "1")
+    (out / "metrics.json").unlink()  # as if it was killed while it finished
+    before = json.loads((out / "config.json").read_text())
+    other = save_digits(tmp_path / "other.npz", training=700)
+    assert "give the same --data" in train("--resume", "--data", other, "--out", out, code=2)
+    train("--resume", "--out", out)
+    after = json.loads((out / "config.json").read_text())
+    assert len(after.pop("resumed")) == 1
+    assert after == before
+    assert json.loads((out / "card.json").read_text())["command"] == before["command"]
+    (out / "metrics.json").unlink()
+    (out / "config.json").write_text("{}")
+    assert "is damaged" in train("--resume", "--out", out, code=2)
+
+
 def test_clear_lines_for_what_cannot_be(data, tmp_path):
     out = ["--out", tmp_path / "run"]
     assert "give --data" in train(*SMALL, "--data", tmp_path / "none.npz", *out, code=2)
     assert "smaller --validation" in train("--data", data, *out, code=2)
+    no_backend = os.environ | {"KERAS_BACKEND": "torch"}
+    result = subprocess.run(
+        command("--data", data, *out), cwd=ROOT, capture_output=True, text=True, env=no_backend
+    )
+    assert "give --backend tensorflow or jax" in result.stderr
+    assert "Traceback" not in result.stderr
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").write_text("mine")
     used = train(*SMALL, "--data", data, "--out", tmp_path / "used", code=2)
