@@ -6,6 +6,7 @@ import pytest
 
 from training import checkpoint
 from training.errors import TrainingError
+from training.folder import CHECKPOINT
 
 
 def make_variables(value: float) -> list[keras.Variable]:
@@ -38,7 +39,7 @@ def test_what_cannot_be_resumed_from(tmp_path):
     checkpoint.save(tmp_path, make_variables(1), {})
     with pytest.raises(TrainingError, match="another network"):
         checkpoint.load(tmp_path, make_variables(0)[::-1])
-    path = tmp_path / checkpoint.NAME
+    path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TrainingError, match="damaged"):
         checkpoint.load(tmp_path, make_variables(0))

@@ -11,20 +11,19 @@ import numpy as np
 from keras import ops
 
 from training.errors import TrainingError
-
-NAME = "checkpoint.npz"
+from training.folder import CHECKPOINT
 
 
 def save(folder: Path, variables: list[keras.Variable], progress: dict[str, Any]) -> None:
     """Write all `variables` and the JSON-able `progress`; replaces the old file in one move."""
     arrays = {f"variable_{i}": ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-    part = folder / f"{NAME}.part"
+    part = folder / f"{CHECKPOINT}.part"
     try:
         with part.open("wb") as file:
             np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(folder / NAME)
+        part.replace(folder / CHECKPOINT)
     finally:
         part.unlink(missing_ok=True)
 
@@ -35,7 +34,7 @@ def load(folder: Path, variables: list[keras.Variable]) -> dict[str, Any]:
     Raises:
         TrainingError: no checkpoint, a damaged one, or one of another network.
     """
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if not path.is_file():
         raise TrainingError(f"nothing to resume: no {path}")
     try:

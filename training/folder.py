@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training import checkpoint
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
     import keras
 
-CONFIG, METRICS, BEST = "config.json", "metrics.json", "best.keras"
+CONFIG, METRICS = "config.json", "metrics.json"
+BEST, CHECKPOINT = "best.keras", "checkpoint.npz"
 
 
 def prepare(out: Path, resume: bool) -> bool:
@@ -25,7 +25,7 @@ def prepare(out: Path, resume: bool) -> bool:
     """
     if (out / METRICS).exists():
         raise TrainingError(f"{out} is a finished run: give another --out")
-    has_checkpoint = (out / checkpoint.NAME).exists()
+    has_checkpoint = (out / CHECKPOINT).exists()
     is_ours = (out / CONFIG).exists() and not has_checkpoint
     if not (resume or is_ours) and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingError(f"{out} exists: give another --out, or --resume to go on with it")
