@@ -36,6 +36,9 @@ test-browser: $(VENV)/.full  ## run the tests in a real Chromium
 screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots
 
+test-container: $(VENV)/.full  ## build and run the Dockerfile (docker, or CONTAINER_SH=script)
+	$(BIN)/python -m pytest -s -m container tests/container $(ARGS)
+
 lint: $(VENV)/.full  ## check style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ centre of mass in (14, 15]; as pixel indices, in (13.5, 14.5], which holds for M
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from model.photo import grown, ink_of_photo
 from model.signature import PIXELS, STEPS, WHITE
@@ -94,10 +94,9 @@ def _as_image(picture) -> Image.Image:
             raise ValueError(f"the picture has no pixels: its size is {picture.size}")
         try:
             picture.load()
-            if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                picture = ImageOps.exif_transpose(picture)  # phones store sideways and say so
         except Exception as error:  # Pillow's decoders share no narrower base class
             raise ValueError(f"the picture cannot be decoded, save it anew: {error}") from error
+        picture = _upright(picture)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
             return _as_image(np.asarray(picture))
         plain = {"1": "L", "P": "RGBA", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
@@ -112,6 +111,28 @@ def _as_image(picture) -> Image.Image:
     if pixels.size == 0:
         raise ValueError(f"the picture has no pixels: its shape is {pixels.shape}")
     return Image.fromarray(_as_bytes(pixels))
+
+
+# Orientation (EXIF 2.32, tag 0x0112) to what undoes it. ImageOps.exif_transpose rewrites the
+# EXIF data as well, and fails where they are broken.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Phones store sideways and say so; a picture whose EXIF data are broken counts as upright."""
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # the parser raises anything from SyntaxError to struct.error
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _as_bytes(pixels: np.ndarray) -> np.ndarray:

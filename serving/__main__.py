@@ -41,7 +41,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        access_log=False,  # `serving.access` writes it
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ws_max_size=settings.max_body_bytes,

@@ -16,11 +16,13 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from serving import schemas
-from serving.bodies import image_files, limited
+from serving.access import AccessLog
+from serving.bodies import BodyLimit, image_files
 from serving.classify import classify
 from serving.pictures import PictureError, PictureTooLargeError, UnknownFormatError
 from serving.predictor import Predictor
@@ -53,12 +55,16 @@ def create_app(predictor: Predictor, settings: Settings) -> FastAPI:
     )
     # As many threads as cores: this also bounds how many pictures are in memory at a time.
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scanline")
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(AccessLog)
     _answer_errors(app)
     _serve_protocol(app, predictor, settings, pool)
     _serve_classify(app, predictor, settings, pool)
     unrouted = _Unrouted(app.router.routes[:])
     for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
         app.router.routes.append(Route(path, unrouted, include_in_schema=False))
+    if not settings.ui:
+        app.add_route("/", lambda _: RedirectResponse("docs"), include_in_schema=False)
     return app
 
 
@@ -123,7 +129,7 @@ def _serve_protocol(
         A network that was trained to tell digits from other drawings has an output `score`:
         how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
         """
-        body = await limited(request, settings.max_body_bytes).body()
+        body = await request.body()
         work = partial(infer, body)
         content = work() if len(body) <= INLINE_BYTES else await _in_thread(pool, work)
         return Response(content, media_type="application/json")
@@ -161,7 +167,7 @@ def _serve_classify(
 
         Among several files a bad one has an `error` in its place and spoils no other.
         """
-        files = await image_files(limited(request, settings.max_body_bytes), settings.max_batch)
+        files = await image_files(request, settings.max_batch)
         work = partial(classify, files, predictor, settings.max_pixels)
         results = await _in_thread(pool, work)
         if len(results) == 1 and isinstance(results[0], PictureError):
@@ -179,15 +185,17 @@ def _serve_classify(
         )
 
 
+def http_error(_: Request, error: StarletteHTTPException) -> Response:
+    """An HTTP error as all errors here are."""
+    return _json({"error": error.detail}, error.status_code, error.headers)
+
+
 def _answer_errors(app: FastAPI) -> None:
     def answer(status: int) -> Callable[[Request, Exception], Response]:
         def handler(_: Request, error: Exception) -> Response:
             return _json({"error": str(error)}, status)
 
         return handler
-
-    def http_error(_: Request, error: StarletteHTTPException) -> Response:
-        return _json({"error": error.detail}, error.status_code, error.headers)
 
     def form_error(_: Request, error: MultiPartException) -> Response:
         return _json({"error": f"the form cannot be read: {error.message}"}, 400)

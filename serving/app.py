@@ -6,6 +6,7 @@ show arrives through `serving.stream`.
 """
 
 import base64
+import io
 import json
 import os
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+import numpy as np
+from fastapi import FastAPI, HTTPException
 from fastapi.staticfiles import StaticFiles
+from PIL import Image
 from starlette.responses import Response
 
 # Gradio reads both while it is imported: without them it calls home.
@@ -24,8 +27,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import gradio as gr
 
 from model import signature
-from model.strokes import BRUSH
+from model.preprocess import preprocess
+from model.strokes import BRUSH, render
 from serving import stream, units
+from serving.api import http_error
 from serving.classify import File, classify
 from serving.pictures import PictureError
 from serving.predictor import Predictor
@@ -103,7 +108,11 @@ def page_config(predictor: Predictor) -> dict:
         "pixels": signature.PIXELS,
         "white": signature.WHITE,
         "brush": BRUSH,
-        "maxPoints": stream.MAX_POINTS,
+        "limits": {
+            "points": stream.MAX_POINTS,
+            "strokes": stream.MAX_STROKES,
+            "length": stream.MAX_LENGTH,
+        },
         "stream": stream.PATH.lstrip("/"),
         "outputs": {
             "image": stream.IMAGE,
@@ -138,13 +147,26 @@ def classifier(predictor: Predictor, max_pixels: int) -> Callable[[str], dict]:
         try:
             data = base64.b64decode(image.rpartition(",")[2], validate=True)
         except (ValueError, AttributeError) as error:
-            raise gr.Error(f"image must be a file in base64: {error}") from error
+            raise _refusal(f"image must be a file in base64: {error}") from error
         [result] = classify([File(None, data)], predictor, max_pixels)
         if isinstance(result, PictureError):
-            raise gr.Error(str(result)) from result
+            raise _refusal(str(result)) from result
         return result
 
     return read_image
+
+
+def _refusal(message: str) -> gr.Error:
+    return gr.Error(message, print_exception=False)  # the caller's mistake, not the server's
+
+
+def example_image() -> str:
+    """A digit as a PNG file in base64, for the API's documentation."""
+    strokes = [np.array(stroke) for stroke in templates()[str(OPENING_DIGIT)]]
+    picture = Image.fromarray(preprocess(render(strokes)).image.astype(np.uint8))
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
@@ -157,7 +179,10 @@ def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
             js_on_load=_START,
             apply_default_css=False,
         )
-        gr.api(classifier(predictor, max_pixels), api_name="classify")
+        api = gr.api(classifier(predictor, max_pixels), api_name="classify")
+    # As a default value in the signature it would stand in for a forgotten image.
+    [image] = page.fns[api["id"]].inputs
+    image.example_payload = example_image
     return page
 
 
@@ -172,9 +197,13 @@ def mount(app: FastAPI, predictor: Predictor, settings: Settings) -> FastAPI:
     def live_config() -> dict:
         return config()
 
+    @app.post("/gradio_api/upload", include_in_schema=False)
+    def no_upload() -> None:
+        raise HTTPException(404, "no files are kept here: POST /classify reads one")
+
     stream.add_stream(app, predictor)
     app.mount("/live", LiveFiles(directory=LIVE))
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         blocks(predictor, settings.max_pixels),
         path="/",
@@ -184,4 +213,8 @@ def mount(app: FastAPI, predictor: Predictor, settings: Settings) -> FastAPI:
         theme=theme(),
         head=_HEAD,
         ssr_mode=False,
+        max_file_size=settings.max_body_bytes,
     )
+    for status in (404, 405):
+        app.routes[-1].app.add_exception_handler(status, http_error)
+    return app

@@ -13,121 +13,28 @@ import os
 # Read by NumPy at import, here and in the workers: each uses one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import argparse
-import csv
-import io
 import multiprocessing
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
-from model import signature
-from model.preprocess import preprocess
 from serving.inputs import Input, InputError, Item, open_input
-from serving.pictures import PictureError, open_picture
-from serving.predictor import ModelError, Predictor
+from serving.predictor import ModelError
 from serving.settings import Parser, Settings, variable_of, whole
-from serving.verdict import judge
+from serving.table import COLUMNS, Reader, Rows
 
-_DIGITS = [f"p{digit}" for digit in range(signature.DIGITS)]
-COLUMNS = ["source", "index", "digit", "confidence", *_DIGITS, "rejected", "reason", "error"]
-_EMPTY = [""] * COLUMNS[2:].index("error")
-_PLAIN_MODES = ("1", "L", "P", "RGB")  # Pillow's for 8 bits without transparency
 STOPPED = 130
 
 
 class BatchError(Exception):
     """The table cannot be made; the message says what to do."""
-
-
-class Rows(NamedTuple):
-    """A piece of the table, and what to count in it."""
-
-    text: str
-    images: int
-    rejected: int
-    errors: int
-
-
-class Reader:
-    """Turns chunks of images into rows.
-
-    Args:
-        model: the ``.onnx`` file.
-        raw: take 28 x 28 pixels as they are: white ink on black, centred as in MNIST.
-
-    Raises:
-        ModelError: see `Predictor`.
-    """
-
-    def __init__(self, model: Path, raw: bool):
-        self._predictor = Predictor(model)
-        self._raw = raw
-        wanted = (signature.PROBABILITIES, signature.SCORE)
-        self._outputs = [name for name in self._predictor.output_names if name in wanted]
-
-    def read(self, chunk: Sequence[Item]) -> Rows:
-        """Read some images in one inference."""
-        images, errors = [], []
-        for item in chunk:
-            try:
-                images.append(self._prepare(item.image))
-                errors.append(None)
-            except (PictureError, ValueError, OSError) as error:
-                images.append(np.zeros((signature.STEPS, signature.PIXELS), np.float32))
-                errors.append(" ".join(str(error).split()))
-        arrays = self._predictor.run(np.stack(images), self._outputs)
-        scores = arrays.get(signature.SCORE)
-        rejected = 0
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        for row, item in enumerate(chunk):
-            if errors[row] is not None:
-                table.writerow([item.source, item.index, *_EMPTY, errors[row]])
-                continue
-            has_ink = images[row].any()
-            probabilities = arrays[signature.PROBABILITIES][row] if has_ink else None
-            score = None if scores is None else float(scores[row, 0])
-            verdict = judge(probabilities, score, self._predictor.thresholds)
-            rejected += verdict.rejected
-            flag = "true" if verdict.rejected else "false"
-            answer = _answer(probabilities)
-            table.writerow([item.source, item.index, *answer, flag, verdict.reason, ""])
-        failed = len(errors) - errors.count(None)
-        return Rows(text.getvalue(), len(chunk), rejected, failed)
-
-    def _prepare(self, image: Path | np.ndarray) -> np.ndarray:
-        """(28, 28) as the network wants it."""
-        if isinstance(image, Path):
-            image = open_picture(image.read_bytes(), Settings.max_pixels)
-            if self._raw:
-                if image.mode not in _PLAIN_MODES or "transparency" in image.info:
-                    raise PictureError("--raw needs 8 bits a pixel and no transparency")
-                image = np.asarray(image.convert("L"))
-        if not self._raw:
-            return preprocess(image).image
-        if image.shape != (signature.STEPS, signature.PIXELS):
-            height, width = image.shape
-            raise PictureError(f"--raw needs 28 x 28 pixels, not {width} x {height}")
-        return image
-
-
-def _answer(probabilities: np.ndarray | None) -> list[str]:
-    """Digit, confidence and each digit's probability; empty where there is no ink."""
-    if probabilities is None:
-        return [""] * (2 + len(_DIGITS))
-    shown = [f"{p:.7g}" for p in probabilities.tolist()]
-    best = int(probabilities.argmax())
-    return [str(best), shown[best], *shown]
 
 
 _reader: Reader  # of a worker
@@ -142,11 +49,13 @@ def _work(chunk: list[Item]) -> Rows:
     return _reader.read(chunk)
 
 
-def _in_processes(chunks: Iterable[list[Item]], reader: tuple, processes: int) -> Iterator[Rows]:
-    """Map `Reader(*reader).read` over the chunks, in order, few of them in memory at a time."""
+def _in_processes(
+    chunks: Iterable[list[Item]], processes: int, model: Path, raw: bool
+) -> Iterator[Rows]:
+    """Map `Reader(model, raw).read` over the chunks, in order, few of them in memory at a time."""
     # Spawned, for a fork of a process with ONNX Runtime's threads may hang.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, _start_worker, reader)
+    pool = ProcessPoolExecutor(processes, spawn, _start_worker, (model, raw))
     waiting: deque[Future[Rows]] = deque()
     try:
         for chunk in chunks:
@@ -159,10 +68,11 @@ def _in_processes(chunks: Iterable[list[Item]], reader: tuple, processes: int) -
         raise BatchError(
             "a worker ended unexpectedly, perhaps for lack of memory: take fewer --processes"
         ) from error
+    except BaseException:  # stopped: what the workers still read is of no use
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
     finally:
-        if waiting:  # stopped before the end: what the workers still read is of no use
-            for worker in multiprocessing.active_children():
-                worker.terminate()
         pool.shutdown(cancel_futures=True)
 
 
@@ -176,7 +86,7 @@ def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[Rows]:
 
 
 def write_table(
-    images: Input, output: Path, model: Path, raw: bool, processes: int, batch: int
+    images: Input, output: Path, *, model: Path, raw: bool, processes: int, batch: int
 ) -> Rows:
     """Read all images and write `output`, which appears only when it is whole.
 
@@ -199,7 +109,7 @@ def write_table(
     reader = Reader(model, raw)  # here, too, so that a bad model is told in its own words
     chunks = images.chunks(batch)
     if processes > 1 and images.count > batch:
-        pieces = _in_processes(chunks, (model, raw), min(processes, -(-images.count // batch)))
+        pieces = _in_processes(chunks, min(processes, -(-images.count // batch)), model, raw)
     else:
         pieces = (reader.read(chunk) for chunk in chunks)
     done = rejected = errors = 0
@@ -239,14 +149,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BatchError(f"--output would overwrite the input {settings.input}")
         images = open_input(settings.input, settings.raw)
         rows = write_table(
-            images, settings.output, settings.model, settings.raw, settings.processes, settings.batch
+            images,
+            settings.output,
+            model=settings.model,
+            raw=settings.raw,
+            processes=settings.processes,
+            batch=settings.batch,
         )
     except (BatchError, InputError, ModelError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         part = _part(settings.output)
-        print(f"{parser.prog}: stopped; what was read is in {part}", file=sys.stderr)
+        kept = f"; what was read is in {part}" if part.exists() else ""
+        print(f"{parser.prog}: stopped{kept}", file=sys.stderr)
         return STOPPED
     print(
         f"{settings.output}: {rows.images} images, {rows.rejected} rejected, "
@@ -254,3 +170,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         file=sys.stderr,
     )
     return 1 if rows.errors else 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m serving.batch",
+        description="Read many handwritten digits into a CSV table: a row for each image, with "
+        "the digit, its confidence, the probability of each digit, and whether to doubt it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="a folder of pictures, one picture, or an .npz with the array `images`, uint8 "
+        "(n, height, width)",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.csv", help="the table to write"
+    )
+    variable = variable_of("model")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=os.environ.get(variable, Settings.model),
+        metavar="FILE.onnx",
+        help=f"the network [{variable}, default: the released one]",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="take 28 x 28 images as they are: white ink on black, centred as in MNIST",
+    )
+    cores = _cores()
+    parser.add_argument(
+        "--processes",
+        type=whole(1, 256),
+        default=min(cores, 256),
+        metavar="N",
+        help=f"processes to work in, one core each [default: {cores}, the cores of this machine]",
+    )
+    parser.add_argument(
+        "--batch",
+        type=whole(1, 4096),
+        default=64,
+        metavar="N",
+        help="images in one inference; 32 to 128 are fastest [default: 64]",
+    )
+    return parser
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,36 +1,67 @@
-"""Request bodies: read under a limit, and image files taken out of forms."""
+"""Request bodies: a limit on all of them, and image files taken out of forms."""
 
-from fastapi import HTTPException, Request
+import logging
+
+import orjson
+from fastapi import HTTPException, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.classify import File
 
+# Its lines name no request; the answer says what is wrong with the form.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
-def limited(request: Request, most: int) -> Request:
-    """The same request; reading more than `most` bytes of its body, declared or not, ends in 413.
 
-    FastAPI's own `max_body_size` can answer in plain text only.
+class BodyLimit:
+    """ASGI middleware: a body of more than `most` bytes, declared or not, is answered by 413.
 
-    Raises:
-        HTTPException: 413, here or while the body is read.
+    It stands before every route, those of other applications that are mounted included, and
+    answers itself, since they would say it in ways of their own.
     """
-    message = f"the body has more than {most} bytes, which is the limit: send less"
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise HTTPException(413, message)
-    size = 0
 
-    async def receive() -> Message:
-        nonlocal size
-        event = await request.receive()
-        size += len(event.get("body", b""))
-        if size > most:
-            raise HTTPException(413, message)
-        return event
+    def __init__(self, app: ASGIApp, most: int):
+        self._app = app
+        self._most = most
 
-    return Request(request.scope, receive)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        message = f"the body has more than {self._most} bytes, which is the limit: send less"
+        refusal = Response(
+            orjson.dumps({"error": message}), 413, {"Connection": "close"}, "application/json"
+        )
+        declared = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
+        if declared.isdecimal() and int(declared) > self._most:
+            await refusal(scope, receive, send)
+            return
+        size = 0
+        has_begun = False
+
+        async def counted() -> Message:
+            nonlocal size
+            event = await receive()
+            size += len(event.get("body", b""))
+            if size > self._most:
+                raise HTTPException(413, message)
+            return event
+
+        async def watched(event: Message) -> None:
+            nonlocal has_begun
+            if size <= self._most:
+                has_begun = True
+            if has_begun:
+                await send(event)
+
+        try:
+            await self._app(scope, counted, watched)
+        except Exception:
+            if size <= self._most or has_begun:
+                raise
+        if size > self._most and not has_begun:
+            await refusal(scope, receive, send)
 
 
 class _InMemoryParser(MultiPartParser):

@@ -4,7 +4,7 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # Pillow knows only the formats whose plugins are loaded; by name, these six load quickly,
 # while Image.init() would load sixty.
@@ -52,7 +52,7 @@ class UnknownFormatError(PictureError):
 
 
 def open_picture(data: bytes, max_pixels: int) -> Image.Image:
-    """Decode an image file; of several frames the first, turned upright by its EXIF tag.
+    """Decode an image file; of several frames the first, as stored: `preprocess` turns it upright.
 
     Args:
         data: the file's bytes.
@@ -66,9 +66,12 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     picture = _open(data, max_pixels)
     try:
         picture.load()
-        return _upright(picture)
     except Exception as error:  # decoders raise anything from OSError to struct.error
         raise PictureError(f"the {picture.format} image is broken: {error}") from error
+    # Read here and kept by Pillow, so that `preprocess` meets no warning about them.
+    with _silent(), suppress(Exception):
+        picture.getexif().get(ExifTags.Base.Orientation)
+    return picture
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -95,25 +98,6 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 def _too_large(found: str, max_pixels: int) -> str:
     return f"the image has {found} pixels, at most {max_pixels} are allowed: make it smaller"
-
-
-# Orientation (EXIF 2.32, tag 0x0112) to what undoes it. ImageOps.exif_transpose rewrites the
-# EXIF data as well, and fails where they are broken.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    with _silent():
-        orientation = picture.getexif().get(ExifTags.Base.Orientation)
-    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 
 
 _filters = threading.Lock()

@@ -62,6 +62,10 @@ class Predictor:
             raise ModelError(
                 f"no model at {self.path}: give --model an .onnx file made by `make export`"
             )
+        if self.path.suffix in (".keras", ".h5"):
+            raise ModelError(
+                f"{self.path} is a Keras file: export it first with `python -m model.export`"
+            )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

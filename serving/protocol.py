@@ -139,7 +139,13 @@ def _images(inputs: Any, max_batch: int) -> np.ndarray:
         raise ProtocolError(
             f"{where}.shape: {shape[0]} images are too many, send at most {max_batch} a request"
         )
-    return _pixels(_flat(tensor.get("data"), shape, where), datatype, where).reshape(shape)
+    images = _pixels(_flat(tensor.get("data"), shape, where), datatype, where).reshape(shape)
+    peaks = images.max(axis=(1, 2))
+    if datatype == FP32 and np.any((peaks > 0) & (peaks <= 1)):
+        raise ProtocolError(
+            f"{where}.data: pixels look scaled to 0..1: send raw values 0..255 (0 page, 255 ink)"
+        )
+    return images
 
 
 def _flat(data: Any, shape: list[int], where: str) -> list:

@@ -80,9 +80,7 @@ class Settings:
     )
     max_pixels: int = field(
         default=25_000_000,
-        metadata=_by(
-            whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"
-        ),
+        metadata=_by(whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"),
     )
     max_batch: int = field(default=256, metadata=_by(whole(1, 65536), "most images in a request"))
     log_level: str = field(

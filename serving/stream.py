@@ -40,11 +40,16 @@ from serving.verdict import judge
 
 PATH = "/live"
 IMAGE = "image"
-MAX_POINTS = 10_000  # minutes of steady drawing; more is no digit
-MAX_STROKES = 1_000
+# Minutes of steady drawing; more is no digit. The worst drawing within all three limits takes
+# 40 ms to render (measured), so that none holds up the other pages' for longer. The page has
+# the limits too (`serving.app`), and takes no ink beyond them.
+MAX_POINTS = 5_000
+MAX_STROKES = 100
+MAX_LENGTH = 50.0  # of all strokes together, in sides of the pad
 
 _HEAD = struct.Struct("<II")
 _MAX_BYTES = _HEAD.size + 4 * MAX_STROKES + 8 * MAX_POINTS
+_ROUNDING = 0.01  # sides by which the page's own sum may differ
 
 
 class StrokesError(ValueError):
@@ -62,8 +67,8 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
         The sequence number, and a float32 array (points, 2) in 0..1 for each stroke.
 
     Raises:
-        StrokesError: too short, too long, lengths that disagree, or points that are not
-            in 0..1 (NaN and infinity included).
+        StrokesError: too short, too long, too much ink, lengths that disagree, or points that
+            are not in 0..1 (NaN and infinity included).
     """
     if len(message) < _HEAD.size:
         raise StrokesError(f"a drawing has at least {_HEAD.size} bytes, this one {len(message)}")
@@ -87,6 +92,13 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
     if not np.all((points >= 0) & (points <= 1)):  # false for NaN, too
         raise StrokesError("every x and y must be a number in 0..1", sequence)
     strokes = np.split(points, np.cumsum(lengths)[:-1]) if count else []
+    ink = sum(float(np.hypot(*np.diff(stroke, axis=0).T).sum()) for stroke in strokes)
+    if ink > MAX_LENGTH + _ROUNDING:
+        raise StrokesError(
+            f"the strokes are {ink:.0f} sides of the pad long, at most {MAX_LENGTH:.0f} are read: "
+            "clear the pad",
+            sequence,
+        )
     return sequence, [stroke for stroke in strokes if len(stroke)]
 
 

@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 
+import gradio as gr
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -16,7 +17,8 @@ from model import signature
 from model.preprocess import preprocess
 from model.strokes import BRUSH, render
 from serving import app as page
-from serving import units
+from serving import stream, units
+from serving.api import create_app
 from serving.predictor import Predictor
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS
@@ -33,7 +35,7 @@ def predictor(tiny_model):
 def client(predictor):
     # Without a running loop Gradio makes some of its own and never closes them.
     async def mount() -> FastAPI:
-        return page.mount(FastAPI(), predictor, SETTINGS)
+        return page.mount(create_app(predictor, SETTINGS), predictor, SETTINGS)
 
     with TestClient(asyncio.run(mount())) as client:
         yield client
@@ -176,3 +178,54 @@ def test_gradios_api_rejects_as_classify_does(doubting_model):
 def test_gradios_api_refuses_what_is_no_image(client, image):
     assert "event: error" in call(client, image)
     assert "event: complete" in call(client, base64.b64encode(seven()).decode())
+
+
+@pytest.mark.parametrize("image", ["not base64!", base64.b64encode(b"hello").decode()])
+def test_a_bad_image_is_no_news_for_the_log(predictor, image):
+    with pytest.raises(gr.Error) as caught:
+        page.classifier(predictor, SETTINGS.max_pixels)(image)
+    assert not caught.value.print_exception
+
+
+def test_the_documented_example_is_an_image_that_is_read(client):
+    info = client.get("/gradio_api/info").json()["named_endpoints"]["/classify"]
+    [image] = info["parameters"]
+    assert not image["parameter_has_default"]  # a forgotten image is not replaced by it
+    answer = call(client, image["example_input"])
+    assert "event: complete" in answer
+    assert "no ink" not in answer
+
+
+def test_nothing_can_be_uploaded(client):
+    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/gradio_api/upload?upload_id=x"):
+        answer = client.post(path, files={"files": ("x.png", seven())})
+        assert answer.status_code == 404
+        assert "POST /classify" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/call/classify", "/gradio_api/queue/join", "/gradio_api/upload", "/any"]
+)
+def test_no_path_takes_more_than_the_largest_body(client, path, is_declared):
+    body = b'{"data": ["' + b"A" * SETTINGS.max_body_bytes + b'"]}'
+    content = body if is_declared else iter([body[: 2**20]] * 9)
+    answer = client.post(path, content=content, headers={"content-type": "application/json"})
+    # Where nothing reads the body, the answer needs no limit.
+    assert answer.status_code == 413 or (not is_declared and answer.status_code in (404, 405))
+    assert answer.status_code == 413 or path in ("/gradio_api/upload", "/any")
+    assert answer.json().keys() == {"error"}
+
+
+def test_unknown_paths_are_told_as_everywhere(client):
+    answer = client.get("/nope")
+    assert answer.status_code == 404
+    assert answer.json().keys() == {"error"}
+
+
+def test_the_page_knows_what_the_server_takes(config):
+    assert config["limits"] == {
+        "points": stream.MAX_POINTS,
+        "strokes": stream.MAX_STROKES,
+        "length": stream.MAX_LENGTH,
+    }

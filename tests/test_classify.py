@@ -74,3 +74,62 @@ def test_without_a_score_the_field_is_null(tiny_model):
     [answer] = classify([drawing("seven")], Predictor(tiny_model), MAX_PIXELS)
     assert answer["score"] is None
     assert answer["rejected"] is False
+
+
+# What a camera does to an upright picture before it says so in its EXIF data.
+STORED = {
+    1: [],
+    2: [Image.Transpose.FLIP_LEFT_RIGHT],
+    3: [Image.Transpose.ROTATE_180],
+    4: [Image.Transpose.FLIP_TOP_BOTTOM],
+    5: [Image.Transpose.TRANSPOSE],
+    6: [Image.Transpose.ROTATE_90],
+    7: [Image.Transpose.TRANSVERSE],
+    8: [Image.Transpose.ROTATE_270],
+}
+
+
+def photo(image_format: str, orientation: int, exif: bytes | None = None) -> File:
+    picture = Image.new("RGB", (120, 90), "white")
+    ImageDraw.Draw(picture).line([(40, 15), (80, 15), (66, 40), (52, 75)], fill="black", width=8)
+    for turn in STORED[orientation]:
+        picture = picture.transpose(turn)
+    if exif is None:
+        tags = Image.Exif()
+        tags[0x0112] = orientation
+        exif = tags.tobytes()
+    buffer = io.BytesIO()
+    picture.save(buffer, image_format, exif=exif)
+    return File("photo", buffer.getvalue())
+
+
+@pytest.fixture
+def seen(predictor, monkeypatch):
+    """The images that reached the network."""
+    images, run = [], predictor.run
+    monkeypatch.setattr(predictor, "run", lambda i, names: images.extend(i) or run(i, names))
+    return images
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_the_exif_orientation_is_undone_exactly_once(predictor, seen, image_format, orientation):
+    upright, turned = photo("PNG", 1), photo(image_format, orientation)
+    assert classify([upright, turned], predictor, MAX_PIXELS)[1]["rejected"] is not None
+    assert np.abs(seen[0] - seen[1]).mean() < 3
+    assert np.abs(seen[0] - seen[0].T).mean() > 20, "the drawing does not show its orientation"
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\xff\xff\0\0\xff\xff",  # cut off
+        b"Exif\0\0XX\0*\0\0\0\x08\0\x01",  # of no byte order
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0\0\0\0\0",  # 99
+        b"Exif\0\0",
+    ],
+)
+def test_broken_exif_data_count_as_upright(predictor, seen, exif):
+    results = classify([photo("PNG", 1), photo("JPEG", 1, exif)], predictor, MAX_PIXELS)
+    assert isinstance(results[1], dict)
+    assert np.abs(seen[0] - seen[1]).mean() < 3

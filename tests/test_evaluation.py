@@ -1,6 +1,5 @@
 """Every figure of an evaluation against a direct computation, on drawings whose answer is known."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,45 +7,16 @@ import pytest
 
 from model.preprocess import preprocess
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
+from tests.columns import Columns, Ink
 from tests.digits import save_digits
 from tests.sources import save_characters, save_pens
-from training import data, evaluation, plots, trials
+from training import data, evaluation, trials
 from training.corruptions import CORRUPTIONS
 from training.data import Digits
 from training.metrics import expected_calibration_error
 from training.rejection import Thresholds
 from training.sources import ink
 from training.table import to_table
-
-SHARPNESS = 1 / 40
-
-
-@dataclass
-class Columns:
-    """Answers with the digit whose column of ink is the fullest; no network, the same outputs.
-
-    The score is the brightness of the image's first pixel.
-    """
-
-    has_score: bool = True
-
-    @property
-    def answer(self) -> list[str]:
-        return [PROBABILITIES, SCORE] if self.has_score else [PROBABILITIES]
-
-    def run(self, images, names=(PROBABILITIES,)):
-        columns = images[:, :, 4:24].astype(float).reshape(-1, 28, 10, 2).mean(axis=-1)
-        outputs = {
-            PROBABILITIES: softmax(SHARPNESS * columns.mean(axis=1)),
-            STEP_PROBABILITIES: softmax(SHARPNESS * columns.cumsum(axis=1) / 28),
-            SCORE: images[:, :1, 0] / 255,
-        }
-        return {name: outputs[name] for name in names}
-
-
-def softmax(logits):
-    e = np.exp(logits)
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -116,14 +86,14 @@ def test_worst_errors_are_the_surest(digits, monkeypatch):
 
 def test_pens(folder):
     pens = trials.pens(folder)
-    figures = evaluation.on_pens(Columns(), pens, Thresholds(), np.random.default_rng(0))
-    assert figures["count"] == 18
+    figures = evaluation.on_pens(Ink(), pens, Thresholds(), np.random.default_rng(0))
+    assert figures["count"] == len(pens) == 18
     assert len(figures["writers"]) == 6
     rng = np.random.default_rng(0)
     errors = {}
     for name, style in ink.STYLES.items():
         drawn = trials.drawn(pens, style, rng)
-        probabilities = Columns().run(drawn.images)[PROBABILITIES]
+        probabilities = Ink().run(drawn.images)[PROBABILITIES]
         errors[name] = 100 * (probabilities.argmax(axis=-1) != drawn.labels).mean()
         result = figures["styles"][name]
         assert result["error_percent"] == pytest.approx(errors[name], abs=1e-3)
@@ -132,6 +102,7 @@ def test_pens(folder):
         )
         assert result["rejected_percent"] is None
     others = [errors[name] for name in errors if name != "normal"]
+    assert np.mean(others) != pytest.approx(errors["normal"], abs=1), errors
     assert figures["mean_error_percent_not_normal"] == pytest.approx(np.mean(others), abs=2e-3)
 
 
@@ -165,36 +136,53 @@ def test_curves_start_at_what_is_unspoilt(digits):
     assert max(figures["rotation"]["error_percent"]["raw"]) > 50
 
 
-def no_digits(brightness: list[int], bars: int) -> np.ndarray:
-    """Blank but for the first pixel, which is the score; the first `bars` look like a 3."""
-    images = np.zeros((len(brightness), 28, 28), np.uint8)
-    images[:bars, 2:26, 10:12] = 255
-    images[:, 0, 0] = brightness
+def test_all_points_of_a_curve_see_the_same_chance(digits, folder, monkeypatch):
+    chances = {"shifted": [], "drawn": []}
+    for name in chances:
+        real = getattr(trials, name)
+
+        def recorded(images, how, rng, name=name, real=real):
+            chances[name].append(rng.bit_generator.state["state"]["state"])
+            return real(images, how, rng)
+
+        monkeypatch.setattr(trials, name, recorded)
+    pens = trials.pens(folder)
+    evaluation.curves(Columns(), digits, pens, np.random.default_rng(0))
+    shifts, brushes = chances["shifted"], chances["drawn"]
+    assert (len(shifts), len(brushes)) == (len(evaluation.SHIFTS), len(evaluation.BRUSHES))
+    assert len(set(shifts)) == len(set(brushes)) == 1
+
+
+def no_digits(scores: list[int], bars: list[int]) -> np.ndarray:
+    """Drawings with `scores` 0..255 in the first pixel and a bar of some grey, as in a 3."""
+    images = np.zeros((len(scores), 28, 28), np.uint8)
+    images[:, 2:26, 10:12] = np.array(bars)[:, None, None]
+    images[:, 0, 0] = scores
     return images
 
 
 def test_no_digits_worked_by_hand(monkeypatch, tmp_path):
-    images = np.zeros((4, 28, 28), np.uint8)
-    images[:, 2:26, 10:12] = 255
-    images[:, 0, 0] = [0, 0, 0, 100]
+    # A bar of 255 is 96 % sure, one of 150 is 75 % sure, a blank page 10 %.
     groups = {
-        trials.SCRIBBLED: no_digits([255, 50], bars=1),
-        trials.ALPHABET: no_digits([200, 0], bars=2),
+        trials.SCRIBBLED: no_digits([255, 50], bars=[255, 0]),
+        trials.ALPHABET: no_digits([200, 0, 50], bars=[255, 255, 150]),
     }
     monkeypatch.setattr(trials, "no_digits", lambda _folder, _rng: groups)
-    digits = Digits(images, np.full(4, 3))
+    digits = Digits(no_digits([0, 0, 0, 100], bars=[255] * 4), np.full(4, 3))
     rng = np.random.default_rng(0)
     figures = evaluation.on_no_digits(Columns(), digits, tmp_path, Thresholds(score=0.5), rng)
     scribbles, alphabet, both = figures.values()
     assert scribbles["auroc"] == (4 + 3) / 8  # 255 is above all four, 50 above three
-    assert alphabet["auroc"] == (4 + 1.5) / 8  # 0 ties with three
-    assert both["auroc"] == (4 + 3 + 4 + 1.5) / 16
-    # The blank one is less sure than all digits; the three bars are as sure as they are.
-    assert scribbles["auroc_of_confidence"] == pytest.approx((4 + 2) / 8)
-    assert [group["rejected_percent"] for group in figures.values()] == [50, 50, 50]
-    # A bar is more than 90 % sure; of three of them one is not rejected.
-    assert [group["sure_and_accepted_percent"] for group in figures.values()] == [0, 50, 25]
-    assert [group["count"] for group in figures.values()] == [2, 2, 4]
+    assert alphabet["auroc"] == (4 + 1.5 + 3) / 12  # 0 ties with three
+    assert both["auroc"] == (4 + 3 + 4 + 1.5 + 3) / 20
+    # The blank one is less sure than all digits; a full bar is as sure as they are.
+    assert scribbles["auroc_of_confidence"] == (2 + 4) / 8
+    rejected = [group["rejected_percent"] for group in figures.values()]
+    assert rejected == pytest.approx([50, 100 / 3, 40], abs=1e-3)
+    # Of the three full bars one is not rejected.
+    sure = [group["sure_and_accepted_percent"] for group in figures.values()]
+    assert sure == pytest.approx([0, 100 / 3, 20], abs=1e-3)
+    assert [group["count"] for group in figures.values()] == [2, 3, 5]
 
 
 def test_whole_evaluation_and_its_table(whole):
@@ -235,41 +223,3 @@ def test_a_part_does_not_depend_on_the_others(whole, digits, tmp_path):
         assert alone[name] == whole[name]
     assert alone["curves"]["shift"] == whole["curves"]["shift"]
     assert alone["no_digits"][trials.SCRIBBLED] == whole["no_digits"][trials.SCRIBBLED]
-
-
-def test_worst_errors_as_a_picture(whole, digits):
-    figure = plots.worst(whole["mnist"]["worst"], digits.images)
-    drawn = [axes for axes in figure.axes if axes.images]
-    assert len(drawn) == 7
-    for axes, error in zip(drawn, whole["mnist"]["worst"], strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), digits.images[error["index"]])
-        assert axes.get_title() == (
-            f"{error['label']} → {error['answer']}, {error['confidence_percent']:.0f} %"
-        )
-    assert not any(axes.images for axes in plots.worst([], digits.images).axes)
-
-
-def test_pictures_hold_the_figures(whole):
-    right, gap = plots.belief(whole["mnist"]).axes[0].lines
-    np.testing.assert_allclose(
-        right.get_ydata() + whole["mnist"]["belief_error_percent_by_row"], 100
-    )
-    np.testing.assert_allclose(
-        gap.get_ydata(), whole["mnist"]["belief_calibration_error_percent_by_row"]
-    )
-    bars = plots.corruptions(whole["corruptions"]).axes[0].patches
-    errors = whole["corruptions"]["error_percent"].values()
-    drawn = [bar.get_width() for bar in bars]
-    assert drawn == [e[way] for way in ("raw", "preprocessed") for e in errors]
-    shift, rotation, brush = plots.curves(whole["curves"]).axes
-    for axes, name in ((shift, "shift"), (rotation, "rotation"), (brush, "brush")):
-        curve = whole["curves"][name]
-        for line, expected in zip(axes.lines, curve["error_percent"].values(), strict=True):
-            np.testing.assert_allclose(line.get_xdata(), curve["at"])
-            np.testing.assert_allclose(line.get_ydata(), expected)
-    mnist, pens = plots.calibration(whole).axes[0].collections
-    seen = whole["pens"]["styles"]["normal"]["reliability"]
-    filled = np.array(seen["share"]) > 0
-    expected = np.stack([seen["confidence"], seen["accuracy"]], axis=1)[filled]
-    np.testing.assert_allclose(pens.get_offsets(), expected)
-    assert "calibration error" in mnist.get_label()

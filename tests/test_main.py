@@ -64,6 +64,55 @@ def test_model_that_cannot_be_used_is_one_line_and_2(tmp_path, model):
         assert text.count("\n") == 1
 
 
+def test_a_keras_file_is_told_to_be_exported(tmp_path):
+    (tmp_path / "net.keras").write_bytes(b"PK")
+    with serving("--model", str(tmp_path / "net.keras")) as process:
+        assert process.wait(30) == 2
+        text = process.stderr.read()
+        assert "export it first with `python -m model.export`" in text
+        assert text.count("\n") == 1
+
+
+def test_the_log_has_one_line_for_each_request_but_health_checks(tiny_model):
+    with serving("--model", str(tiny_model), "--log-level", "info") as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        httpx.get(f"{url}/v2/health/ready")
+        httpx.get(f"{url}/v2/models/tiny/ready")
+        httpx.get(f"{url}/v2")
+        httpx.get(f"{url}/no%0Ahing")
+        head = {"content-type": "multipart/form-data; boundary=x"}
+        httpx.post(f"{url}/classify", content=b"hello", headers=head)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        lines = [
+            line
+            for line in process.stderr.read().splitlines()
+            if " ms" in line or "oundary" in line
+        ]
+    assert [re.sub(r"^INFO: +|[\d.]+ ms$", "", line).strip() for line in lines] == [
+        "GET /v2 200",
+        "GET /no%0Ahing 404",
+        "POST /classify 400",
+    ]
+
+
+def test_a_malformed_form_leaves_no_line_of_the_parser(tiny_model):
+    with serving("--model", str(tiny_model)) as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        head = {"content-type": "multipart/form-data; boundary=x"}
+        assert httpx.post(f"{url}/classify", content=b"hello", headers=head).status_code == 400
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+def test_without_the_page_the_root_leads_to_the_documentation(tiny_model):
+    with serving("--model", str(tiny_model)) as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        assert httpx.get(f"{url}/").headers["location"] == "docs"
+        assert httpx.get(f"{url}/", follow_redirects=True).status_code == 200
+
+
 def test_taken_port_is_one_line_and_2(tiny_model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -76,28 +76,6 @@ def test_other_formats_are_refused(image_format):
         open_picture(encode(drawing().convert("RGB"), image_format), LIMIT)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_exif_orientation_is_respected(orientation, image_format):
-    way_back = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    stored = drawing().convert("RGB")
-    if orientation in way_back:
-        stored = stored.transpose(way_back[orientation])
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    picture = open_picture(encode(stored, image_format, exif=exif), LIMIT)
-    assert picture.size == (60, 40)
-    assert np.abs(np.asarray(picture.convert("L"), int) - np.asarray(drawing())).mean() < 6
-
-
 def test_first_of_several_frames():
     frames = [drawing(), Image.new("L", (60, 40), 0)]
     for image_format in ("GIF", "TIFF", "WEBP", "PNG"):

@@ -47,6 +47,27 @@ def test_fractions_are_kept():
     np.testing.assert_array_equal(parse(body(data=data)).images[0], (IMAGE / 3).astype(np.float32))
 
 
+SCALED = np.where(IMAGE > 200, IMAGE / 255, 0)
+
+
+@pytest.mark.parametrize("peak", [0.004, 0.5, 1, 1.0])
+def test_pixels_scaled_to_1_are_not_taken_for_faint_ones(peak):
+    data = (SCALED * peak / SCALED.max()).tolist()
+    with pytest.raises(ProtocolError, match=r"send raw values 0\.\.255"):
+        parse(body(data=[data]))
+    bright = IMAGE.tolist()
+    with pytest.raises(ProtocolError, match=r"scaled to 0\.\.1"):
+        parse(body(shape=[2, *IMAGE.shape], data=[bright, data]))
+
+
+def test_blank_images_and_ones_in_uint8_are_no_scaled_ones():
+    blank = np.zeros((1, *IMAGE.shape), int)
+    for datatype in ("FP32", "UINT8"):
+        assert not parse(body(data=blank.tolist(), datatype=datatype)).images.any()
+    ones = parse(body(data=[1] * VALUES, datatype="UINT8"))
+    assert (ones.images == 1).all()
+
+
 def test_id_and_outputs():
     wanted = [{"name": OUTPUTS[2], "parameters": {}}, {"name": OUTPUTS[0]}]
     request = parse(body({"id": "ä 1", "outputs": wanted, "parameters": {"x": 1}}))

@@ -63,6 +63,7 @@ def imported_by(statement: str) -> set[str]:
         "serving.predictor",
         "serving.api",
         "serving.app",
+        "serving.batch",
     ],
 )
 def test_serving_needs_no_training_library(module):

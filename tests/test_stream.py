@@ -68,6 +68,20 @@ def test_an_empty_drawing_has_no_strokes(strokes):
 TOO_MANY = [np.full((stream.MAX_POINTS + 1, 2), 0.5)]
 
 
+# As short a message as 80 kB, which would take seconds to render.
+ZIGZAG = [np.array([[i % 2, i % 2] for i in range(stream.MAX_POINTS)])]
+DOTS = [np.full((1, 2), 0.5)] * (stream.MAX_STROKES + 1)
+
+
+def long_ink(sides: float) -> list[np.ndarray]:
+    """Two strokes of that length together."""
+    x = np.arange(int(sides / 2)) % 2
+    rest = sides - 2 * (len(x) - 1)
+    half = np.stack([x, np.full(len(x), 0.5)], axis=1)
+    tail = np.linspace(0, 1, 5)[:, None] * [rest / 4, 0]
+    return [half, half[::-1], tail, tail * [1, 1] + [0, 0.5], tail, tail]
+
+
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
@@ -80,6 +94,9 @@ TOO_MANY = [np.full((stream.MAX_POINTS + 1, 2), 0.5)]
         (struct.pack("<III", 1, 1, 2**32 - 1), "at most"),
         (struct.pack("<IIII", 1, 2, 2**32 - 1, 2**32 - 1), "at most"),
         (message(TOO_MANY), "at most"),
+        (message(DOTS), "at most"),
+        (message(ZIGZAG), "sides of the pad long, at most 50"),
+        (message(long_ink(stream.MAX_LENGTH + 0.1)), "at most 50"),
         (bytes(20 * 2**20), "at most"),
         (message([[[np.nan, 0.5]]]), "0..1"),
         (message([[[0.5, np.inf]]]), "0..1"),
@@ -91,6 +108,20 @@ TOO_MANY = [np.full((stream.MAX_POINTS + 1, 2), 0.5)]
 def test_a_bad_message_is_refused(bad, complaint):
     with pytest.raises(stream.StrokesError, match=complaint):
         stream.read_strokes(bad)
+
+
+def test_as_much_ink_as_is_allowed_is_read():
+    _, strokes = stream.read_strokes(message(long_ink(stream.MAX_LENGTH)))
+    assert sum(np.hypot(*np.diff(s, axis=0).T).sum() for s in strokes) == pytest.approx(50)
+
+
+def test_a_refused_drawing_does_not_reach_the_brush(client, monkeypatch):
+    monkeypatch.setattr(stream, "render", lambda _: pytest.fail("rendered"))
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message(ZIGZAG, sequence=9))
+        answer = socket.receive_json()
+    assert answer["sequence"] == 9
+    assert "clear the pad" in answer["error"]
 
 
 def test_a_frame_holds_what_the_network_saw_and_said(client, predictor):

@@ -125,7 +125,7 @@ def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     logits = network.logits_model(trainer.model)
     weights = trainer.model.trainable_variables
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(jit_compile=True)  # measured: benchmarks/README.md
     def step(images, labels, warp):
         with tf.GradientTape() as tape:
             outputs = logits(trainer.prepare(images, warp), training=True)

@@ -47,7 +47,7 @@ def shifted(images: np.ndarray, pixels: int, rng: np.random.Generator) -> np.nda
 
 def turned(images: np.ndarray, degrees: float) -> np.ndarray:
     """Each turned around the field's middle, counter-clockwise, bilinear."""
-    return ndimage.rotate(images, degrees, axes=(2, 1), reshape=False, order=1)
+    return ndimage.rotate(images, degrees, axes=(1, 2), reshape=False, order=1)
 
 
 def pens(folder: Path) -> list[PenDigit] | None:

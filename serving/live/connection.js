@@ -3,7 +3,7 @@
 import { packDrawing, readFrame } from "./protocol.js";
 
 const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubles each time
-const LONGEST_WAIT = 8000;
+const LONGEST_WAIT = 4000;
 const ANSWER_LIMIT = 5000; // a server that is silent for so long is taken for gone
 
 export class Connection {

@@ -1,10 +1,12 @@
 // One row cursor for all panels: hover shows a row, a click or the arrow keys pin it.
 
 const LEAP = 7; // rows of Page Up and Page Down: a quarter of the image
+const FREE_KEYS = ["ArrowUp", "ArrowDown", "Escape"]; // the others scroll the page
 
 export class RowCursor {
   /**
-   * @param root element whose key presses count
+   * @param root element whose key presses count; arrows and Escape also count while nothing
+   *   on the page has the focus
    * @param panels elements whose height is divided into rows
    * @param slider element that stands for the cursor in the accessibility tree
    * @param onMove () when `row` has changed
@@ -25,6 +27,10 @@ export class RowCursor {
       });
     }
     root.addEventListener("keydown", (event) => this.#key(event));
+    const { body } = root.ownerDocument;
+    body.addEventListener("keydown", (event) => {
+      if (event.target === body && FREE_KEYS.includes(event.key)) this.#key(event);
+    });
   }
 
   /** The row that all panels mark, 0 for the first; null for none. */
@@ -39,7 +45,7 @@ export class RowCursor {
   }
 
   #key(event) {
-    if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.steps - 1;
     const from = this.row;
     const rows = {

@@ -23,34 +23,42 @@ export async function start(root) {
   // one already shown.
   let sequence = 0;
   let shown = 0;
+  let isTroubled = false; // lost or refused, and nothing read since
   let rest = null;
+  const showAge = () => view.age(isTroubled && sequence > shown);
 
   const connection = new Connection(streamUrl(config.stream), {
     onReading(reading) {
-      if (reading.sequence <= shown) return;
+      if (reading.sequence < shown) return;
       shown = reading.sequence;
+      isTroubled = false;
       view.show(reading);
-      alert.hide();
+      showAge();
+      if (!pad.isFull) alert.hide();
       clearTimeout(rest);
       rest = setTimeout(() => view.rest(), REST);
       root.dispatchEvent(new CustomEvent("painted", { detail: { sequence: reading.sequence } }));
     },
-    onRefusal: (reason) => alert.show(words.refused(reason)),
-    onLost: (wait) => alert.show(words.lost(wait / 1000), () => connection.open()),
-    onConnected() {
-      shown = 0;
-      alert.hide();
-    },
+    onRefusal: (reason) => trouble(words.refused(reason)),
+    onLost: (wait) => trouble(words.lost(wait / 1000), () => connection.open()),
+    onConnected: () => alert.hide(),
   });
+
+  function trouble(text, onRetry) {
+    isTroubled = true;
+    showAge();
+    alert.show(text, onRetry);
+  }
 
   const pad = new Pad(find(".pad-ink"), {
     brush: config.brush,
-    maxPoints: config.maxPoints,
+    limits: config.limits,
     onFull: () => alert.show(words.PAD_FULL),
     onChange(time) {
       sequence++;
       connection.send(sequence, pad.strokes);
       showTools();
+      showAge();
       root.dispatchEvent(new CustomEvent("drawn", { detail: { sequence, time } }));
     },
   });

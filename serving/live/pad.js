@@ -8,19 +8,31 @@ const MOVE = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"
 
 const clamp = (value) => Math.min(1, Math.max(0, value));
 
+const distance = ([fromX, fromY], [toX, toY]) => Math.hypot(toX - fromX, toY - fromY);
+
+/** What `strokes` leave of `limits`. */
+function room({ points, length }, strokes) {
+  for (const stroke of strokes) {
+    points -= stroke.length;
+    for (let i = 1; i < stroke.length; i++) length -= distance(stroke[i - 1], stroke[i]);
+  }
+  return { points, length };
+}
+
 export class Pad {
   /**
    * @param canvas to draw on; its CSS size decides its resolution
    * @param brush width of a stroke, as a part of the pad's side
-   * @param maxPoints that the server takes
+   * @param limits {points, strokes, length} that the server takes; length in pad sides
    * @param onChange (time) after each change of `strokes`; time is the event's time stamp
-   * @param onFull when no further point is taken
+   * @param onFull when ink is not taken; `isFull` then holds until some is taken away
    */
-  constructor(canvas, { brush, maxPoints, onChange, onFull }) {
-    Object.assign(this, { canvas, brush, maxPoints, onChange, onFull });
+  constructor(canvas, { brush, limits, onChange, onFull }) {
+    Object.assign(this, { canvas, brush, limits, onChange, onFull });
     this.strokes = [];
     this.isExample = false; // drawn by the page: the first own stroke replaces it
-    this.history = []; // earlier values of `strokes`, which are never changed once finished
+    this.isFull = false;
+    this.history = []; // earlier {strokes, isExample}; strokes are never changed once finished
     this.pointer = null; // id of the pointer that draws; a second finger is ignored
     this.context = canvas.getContext("2d", { desynchronized: true });
     canvas.addEventListener("pointerdown", (event) => this.#start(event));
@@ -36,13 +48,14 @@ export class Pad {
 
   undo() {
     if (!this.canUndo) return;
-    this.show(this.history.pop());
+    const { strokes, ...options } = this.history.pop();
+    this.show(strokes, options);
   }
 
   /** Empty the pad; undo brings the drawing back. */
   clear() {
     if (!this.strokes.length) return;
-    if (!this.isExample) this.history.push(this.strokes);
+    this.#remember();
     this.show([]);
   }
 
@@ -51,12 +64,14 @@ export class Pad {
     this.pointer = null;
     this.strokes = strokes;
     this.isExample = isExample;
+    this.isFull = false;
     this.#paint();
     this.onChange(performance.now());
   }
 
   #start(event) {
     if (this.pointer !== null || event.button !== 0) return;
+    if (this.isFull || this.strokes.length >= this.limits.strokes) return this.#refuse();
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
     if (this.isExample) {
@@ -64,7 +79,8 @@ export class Pad {
       this.strokes = [];
       this.#paint();
     }
-    this.history.push(this.strokes);
+    this.#remember();
+    this.room = room(this.limits, this.strokes);
     this.strokes = [...this.strokes, []];
     this.#extend([event], event.timeStamp);
   }
@@ -84,7 +100,6 @@ export class Pad {
   #extend(events, time) {
     const box = this.canvas.getBoundingClientRect();
     const stroke = this.strokes.at(-1);
-    let room = this.maxPoints - this.strokes.reduce((sum, { length }) => sum + length, 0);
     const before = stroke.length;
     for (const event of events) {
       const point = [
@@ -92,15 +107,28 @@ export class Pad {
         clamp((event.clientY - box.top) / box.height),
       ];
       const last = stroke.at(-1);
-      if (last && Math.hypot(point[0] - last[0], point[1] - last[1]) < CLOSEST) continue;
-      if (room-- <= 0) {
-        this.onFull();
+      const move = last ? distance(last, point) : 0;
+      if (last && move < CLOSEST) continue;
+      if (this.isFull || this.room.points < 1 || this.room.length < move) {
+        this.#refuse();
         break;
       }
+      this.room.points -= 1;
+      this.room.length -= move;
       stroke.push(point);
       this.#segment(last ?? point, point);
     }
     if (stroke.length > before) this.onChange(time);
+  }
+
+  #remember() {
+    const { strokes, isExample } = this;
+    this.history.push({ strokes, isExample });
+  }
+
+  #refuse() {
+    this.isFull = true;
+    this.onFull();
   }
 
   #resize() {

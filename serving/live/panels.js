@@ -79,3 +79,11 @@ export function extent(tensors) {
   }
   return [low, high];
 }
+
+/** What a part of all sizes (values without sign) does not exceed; 0 without tensors. */
+export function quantile(tensors, part) {
+  const sizes = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0));
+  let at = 0;
+  for (const { data } of tensors) for (const value of data) sizes[at++] = Math.abs(value);
+  return sizes.sort()[Math.floor(part * (sizes.length - 1))] ?? 0;
+}

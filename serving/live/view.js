@@ -2,7 +2,7 @@
 // and can paint itself anew whenever one of them, or the theme, changes.
 
 import { Answer, argmax } from "./answer.js";
-import { Leaders, leaders, settledAt } from "./belief.js";
+import { firstInk, Leaders, leaders, settledAt } from "./belief.js";
 import { readPalette } from "./colours.js";
 import { setText } from "./dom.js";
 import {
@@ -13,10 +13,14 @@ import {
   Heatmap,
   linear,
   paintRamp,
+  quantile,
 } from "./panels.js";
 import * as words from "./words.js";
 
 const DIRECTIONS = ["forward", "backward"];
+// Of unbounded states, the part that the colours tell apart. A few units can be fifty times as
+// strong as all others, which would then look dead.
+const TOLD_APART = 0.99;
 
 export class View {
   constructor(root, config) {
@@ -24,6 +28,7 @@ export class View {
     this.config = config;
     this.reading = null;
     this.isAtRest = false;
+    this.isStale = false;
     this.row = null;
     this.find = (selector) => root.querySelector(selector);
 
@@ -59,13 +64,22 @@ export class View {
       : words.NO_INK;
   }
 
+  /** Dim what is shown, and say so, if it belongs to an earlier drawing than the pad's. */
+  age(isStale) {
+    if (isStale === this.isStale) return;
+    this.isStale = isStale;
+    this.root.classList.toggle("stale", isStale);
+    this.#say();
+  }
+
   #paint() {
     const { image, belief } = this.#tensors();
     const { ink, belief: beliefRamp } = this.palette;
     this.maps.image.paint(image, ink, linear(this.config.white));
     this.maps.belief.paint(belief, beliefRamp, linear(1));
     this.leading = belief && leaders(belief);
-    this.leaders.show(this.leading ?? []);
+    this.ink = image && firstInk(image);
+    this.leaders.show(this.leading ?? [], this.ink);
     this.#showAnswer();
     this.#paintStates();
     this.#say();
@@ -143,7 +157,9 @@ export class View {
     const [low, high] = this.config.range ?? extent(states.filter(Boolean));
     // Both directions of one layer share a scale, with 0 in its middle.
     const reach = Math.max(Math.abs(low), Math.abs(high));
-    const limit = Number.isFinite(reach) && reach > 0 ? reach : 1;
+    const most = Number.isFinite(reach) && reach > 0 ? reach : 1;
+    const limit = (!this.config.range && quantile(states.filter(Boolean), TOLD_APART)) || most;
+    const isCut = limit < most;
     // Unbounded states have a long tail: their colours go by the square root.
     const scale = this.config.range ? diverging(limit) : compressed(limit);
     this.#directions().forEach((direction, i) => {
@@ -154,9 +170,9 @@ export class View {
       this.oneSided = oneSided;
       paintRamp(this.find(".scale-ramp"), this.palette.state, oneSided ? 0.5 : 0);
     }
-    setText(this.find(".scale-low"), words.number(oneSided ? 0 : -limit));
+    setText(this.find(".scale-low"), oneSided ? "0" : words.end(-limit, isCut));
     setText(this.find(".scale-middle"), words.number(oneSided ? limit / 4 : 0));
-    setText(this.find(".scale-high"), words.number(limit));
+    setText(this.find(".scale-high"), words.end(limit, isCut));
   }
 
   /** Put the marked row, or the whole reading, into words. */
@@ -166,19 +182,21 @@ export class View {
     const hasBackward = Boolean(layers[0].backward);
     let sentence = words.NO_INK;
     let knowledge = "";
-    if (this.#hasInk && this.leading) {
-      const settledRow = settledAt(this.leading);
+    if (this.isStale) {
+      sentence = words.STALE;
+    } else if (this.#hasInk && this.leading) {
+      const settled = settledAt(this.leading, this.ink);
       sentence = words.overview({
         steps,
-        settledRow: settledRow + 1,
-        settledDigit: this.leading.at(-1).digit,
+        settledRow: settled === null ? null : settled + 1,
+        lastDigit: this.leading.at(-1).digit,
         answer: argmax(this.#answer),
         rejected: this.reading.verdict.rejected,
       });
-      knowledge = words.INVITATION;
+      knowledge = words.invitation({ layer: this.layer.number, hasBackward });
       if (this.row !== null) {
         const row = this.row + 1;
-        sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.#inkAbove() });
+        sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.row >= this.ink });
         knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward });
       }
     }
@@ -186,11 +204,6 @@ export class View {
     setText(this.find(".knowledge"), knowledge);
     slider.setAttribute("aria-valuenow", this.row === null ? 1 : this.row + 1);
     slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
-  }
-
-  #inkAbove() {
-    const { shape, data } = this.#tensors().image;
-    return data.subarray(0, (this.row + 1) * shape[1]).some((pixel) => pixel > 0);
   }
 
   #axis() {

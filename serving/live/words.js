@@ -7,6 +7,7 @@ export const percent = (probability) => `${Math.round(100 * probability)}${NARRO
 export const PAD_EMPTY = "Draw a digit here";
 export const PAD_EXAMPLE = "An example. Draw your own.";
 export const PAD_FULL = "The pad is full: undo a stroke or clear it.";
+export const STALE = "Not read yet: what is shown belongs to an earlier drawing.";
 export const NO_INK = "Nothing is drawn yet, so there is no digit to read.";
 export const NO_DIGIT = "–";
 export const NO_ROW = "no row";
@@ -16,13 +17,13 @@ export const NOT_SURE = "Not sure:";
 export const eitherOr = ([first, second]) => `${first} or ${second}`;
 export const bestGuess = (digit) => `best guess: ${digit}`;
 
-/** What the downward reader thinks, with nobody pointing at a row. */
-export function overview({ steps, settledRow, settledDigit, answer, rejected }) {
+/** What the downward reader thinks, with nobody pointing at a row; `settledRow` may be null. */
+export function overview({ steps, settledRow, lastDigit, answer, rejected }) {
   const settled =
-    settledRow === 1
-      ? `Reading down, it believes ${settledDigit} from the first row on.`
-      : `Reading down, it settles on ${settledDigit} at row ${settledRow} of ${steps}.`;
-  if (settledDigit === answer) return settled;
+    settledRow === null
+      ? `Reading down, it never settles; at the end it leans to ${lastDigit}.`
+      : `Reading down, it settles on ${lastDigit} at row ${settledRow} of ${steps}.`;
+  if (lastDigit === answer) return settled;
   return `${settled} The full network ${rejected ? "leans to" : "answers"} ${answer}.`;
 }
 
@@ -33,7 +34,15 @@ export function atRow({ row, steps, digit, probability, inkAbove }) {
   return `After row ${row} of ${steps}, reading down, it believes ${belief}.`;
 }
 
-export const INVITATION = "Point at a row, tap it or use the arrow keys, to see what it knows there.";
+const POINT = matchMedia("(hover: none)").matches
+  ? "Tap a row to see what it knows there."
+  : "Point at a row, or use the arrow keys, to see what it knows there.";
+
+/** What to do next, and why the belief does not change with the layer. */
+export function invitation({ layer, hasBackward }) {
+  if (layer === 1 || !hasBackward) return POINT;
+  return `${POINT} The belief stays layer 1’s: layer ${layer} knows all rows at once.`;
+}
 
 /** What the shown states know at a row, said plainly. */
 export function knowledge({ row, steps, layer, hasBackward }) {
@@ -53,7 +62,7 @@ export function notes({ layer, forward, backward, hasBackward }) {
   return {
     forward: `${forward} units · ${causal ? "knows only the rows above" : above}`,
     backward: `${backward} units · ${causal ? "knows only the rows below" : above}`,
-    belief: hasBackward ? "after each row, in layer 1" : "after each row",
+    belief: causal ? "of the downward reader" : "still that of layer 1",
   };
 }
 
@@ -65,7 +74,7 @@ export function spoken({ answer, probability, rejected, between }) {
 }
 
 export function lost(seconds) {
-  return `The server does not answer. Your drawing is kept; next attempt in ${seconds}${NARROW}s.`;
+  return `The server does not answer. Your drawing is kept. Next attempt in ${seconds}${NARROW}s.`;
 }
 
 export const refused = (reason) => `The server could not read this drawing: ${reason}.`;
@@ -73,6 +82,12 @@ export const refused = (reason) => `The server could not read this drawing: ${re
 export function number(value) {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return Number.isInteger(value) ? String(value).replace("-", "−") : value.toFixed(digits).replace("-", "−");
+}
+
+/** An end of a scale of states; some lie beyond it if it is cut. */
+export function end(value, isCut) {
+  if (!isCut) return number(value);
+  return `${value < 0 ? "≤" : "≥"}${NARROW}${number(value)}`;
 }
 
 /** The network in one line, as far as its card tells. */

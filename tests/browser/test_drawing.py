@@ -8,7 +8,7 @@ import pytest
 from model.preprocess import preprocess
 from model.strokes import render
 from serving.predictor import Predictor
-from serving.stream import read_strokes
+from serving.stream import MAX_LENGTH, read_strokes
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, sentence, settle, watch
 
 pytestmark = pytest.mark.browser
@@ -90,6 +90,52 @@ def test_clear_leaves_no_digit_and_undo_brings_it_back(page):
     settle(page)
     assert digit(page) == "7"
     np.testing.assert_array_equal(pixels(page, "forward"), drawn)
+
+
+def test_the_cleared_example_comes_back(page):
+    drawn = pixels(page, "image")
+    page.get_by_role("button", name="Clear").click()
+    settle(page)
+    assert "no digit to read" in sentence(page)
+    page.get_by_role("button", name="Undo").click()
+    settle(page)
+    np.testing.assert_array_equal(pixels(page, "image"), drawn)
+    assert "An example" in page.locator(".pad-hint").inner_text()
+    draw(page, ONE)  # it is an example still: the first own stroke replaces it
+    assert page.locator(".pad-hint").inner_text() == ""
+
+
+def test_a_full_pad_takes_no_more_ink_says_so_and_keeps_what_it_has(page):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(data)))
+    page.reload()
+    page.locator(".digit:not(:empty)").wait_for()
+    watch(page)
+    (left, right), top = zip(*places(page, [(0.1, 0.2), (0.9, 0.2)]), strict=True)
+    page.mouse.move(left, top[0])
+    page.mouse.down()
+    for i in range(80):  # 64 sides of the pad
+        page.mouse.move(left if i % 2 else right, top[0])
+    page.mouse.up()
+    settle(page)
+    page.wait_for_timeout(100)
+    alert = page.locator(".alert")
+    assert "The pad is full" in alert.inner_text()
+    _, strokes = read_strokes(sent[-1])  # nothing that the server would refuse
+    length = sum(np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes)
+    assert MAX_LENGTH - 1 < length <= MAX_LENGTH
+    full = pixels(page, "pad-ink")
+    first, second = places(page, [(0.2, 0.8), (0.8, 0.8)])
+    page.mouse.move(*first)
+    page.mouse.down()
+    page.mouse.move(*second, steps=5)
+    page.mouse.up()
+    np.testing.assert_array_equal(pixels(page, "pad-ink"), full)
+    page.get_by_role("button", name="Undo").click()
+    settle(page)
+    alert.wait_for(state="hidden")
+    draw(page, SEVEN)
+    assert digit(page) == "7"
 
 
 def test_undo_and_clear_by_keyboard(page):

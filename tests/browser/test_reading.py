@@ -1,5 +1,7 @@
 """The row cursor, the layers, networks of other shapes, themes and widths."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,69 @@ def test_the_keyboard_alone_moves_the_cursor(page):
     assert not is_marked(page)
 
 
+def test_arrow_keys_need_no_focus(page):
+    page.keyboard.press("ArrowDown")
+    assert "row 1 of 28" in sentence(page)
+    page.keyboard.press("ArrowDown")
+    assert "row 2 of 28" in sentence(page)
+    page.keyboard.press("Escape")
+    assert not is_marked(page)
+    page.keyboard.press("End")  # scrolls, as on any page
+    assert not is_marked(page)
+
+
+def test_arrow_keys_in_a_form_control_are_its_own(page):
+    page.get_by_role("radio", name="1").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_role("radio", name="2").is_checked()
+    assert not is_marked(page)
+    page.evaluate("""() => {
+      const field = document.body.appendChild(document.createElement("textarea"));
+      field.focus();
+    }""")
+    page.keyboard.press("ArrowDown")
+    assert not is_marked(page)
+
+
+def test_where_nothing_hovers_no_arrow_keys_are_told_of(open_page, server):
+    page = open_page(server.url)
+    assert "arrow keys" in page.locator(".knowledge").inner_text()
+    page = open_page(server.url, has_touch=True, is_mobile=True)
+    assert "arrow keys" not in page.locator(".knowledge").inner_text()
+    assert "Tap a row" in page.locator(".knowledge").inner_text()
+
+
+def settled(page, rows: list[tuple[int, float]], ink: int) -> int | None:
+    """`settledAt` of belief.js for (leader, probability) by row."""
+    return page.evaluate(
+        """async ([rows, ink]) => {
+          const { settledAt } = await import(new URL("live/belief.js", document.baseURI).href);
+          return settledAt(rows.map(([digit, probability]) => ({ digit, probability })), ink);
+        }""",
+        [rows, ink],
+    )
+
+
+def test_it_settles_on_what_it_believes_to_the_end_and_not_before_the_ink(page):
+    sure, unsure, other = (7, 0.6), (7, 0.5), (2, 0.9)
+    assert settled(page, [sure] * 6, ink=0) == 0
+    assert settled(page, [sure] * 6, ink=4) == 4
+    assert settled(page, [other, sure, sure, unsure, sure, sure], ink=1) == 4
+    assert settled(page, [sure, sure, sure, other, sure, sure], ink=0) == 4
+    assert settled(page, [sure] * 5 + [unsure], ink=0) is None
+
+
+def test_above_the_ink_nothing_is_settled(page):
+    ink = pixels(page, "image")[:, :, 0]
+    first = int((ink > ink.min()).any(axis=1).argmax())
+    assert first > 0
+    assert int(re.search(r"at row (\d+)", sentence(page))[1]) > first
+    starts = page.evaluate("""() => [...document.querySelectorAll(".leaders li:not(.unsure)")]
+      .map((item) => Number(item.style.getPropertyValue("--from")))""")
+    assert starts
+    assert min(starts) >= first
+
+
 def test_rows_before_the_ink_are_called_so(page):
     page.locator(".axis").focus()
     page.keyboard.press("Home")
@@ -92,8 +157,18 @@ def test_a_network_without_upward_reader_says_so(open_page, tiny_server):
     assert page.locator(".scale-high").inner_text() == "1"
 
 
-def test_the_legend_has_the_pictures_largest_state(page):
-    assert float(page.locator(".scale-high").inner_text()) > 0
+def test_one_strong_unit_does_not_wash_the_others_out(page):
+    part = page.evaluate("""async () => {
+      const { quantile } = await import(new URL("live/panels.js", document.baseURI).href);
+      const data = Float32Array.from({ length: 1000 }, (_, i) => (i < 5 ? -1500 : i / 100));
+      return [quantile([{ data }], 0.99), quantile([], 0.99)];
+    }""")
+    assert 9 < part[0] < 10
+    assert part[1] == 0
+
+
+def test_the_legend_says_that_some_states_are_beyond_it(page):
+    assert re.fullmatch(r"≥\u202f[\d.]+", page.locator(".scale-high").inner_text())
     assert page.locator(".scale-low").inner_text() == "0"  # relu
 
 
@@ -108,6 +183,20 @@ def test_no_width_scrolls_sideways_or_stretches_the_digit(open_page, server, sch
       .filter((element) => element.offsetParent && !element.closest(".spoken"))
       .map((element) => element.getBoundingClientRect().right))""")
     assert right <= width
+
+
+@pytest.mark.parametrize("size", [(1920, 700), (1440, 860), (360, 740)])
+def test_titles_stay_short(open_page, server, size):
+    page = open_page(server.url, viewport=dict(zip(("width", "height"), size, strict=True)))
+    for layer in ("1", "2"):
+        page.get_by_role("radio", name=layer).check(force=True)
+        heights = page.evaluate("""() => [...document.querySelectorAll(".panel header")]
+          .map((header) => header.getBoundingClientRect().height)""")
+        assert max(heights) < 3.5 * 0.9375 * 16 * 1.3  # lines
+
+
+def test_no_lone_dot_ends_the_page(page):
+    assert page.locator("footer .divider").first.is_hidden()
 
 
 def test_dark_and_light_paint_other_colours(open_page, server):

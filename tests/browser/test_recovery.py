@@ -1,10 +1,12 @@
 """A server that goes away, comes back or refuses: said on screen, and nothing is lost."""
 
+import re
+
 import numpy as np
 import pytest
 
 from tests.browser.conftest import Server
-from tests.browser.pen import SEVEN, digit, draw, pixels, places, settle, watch
+from tests.browser.pen import SEVEN, digit, draw, pixels, places, sentence, settle, watch
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +19,13 @@ def own_server():
     running = Server()
     yield running
     running.kill()
+
+
+def is_dim(page) -> bool:
+    parts = [page.locator(part).first for part in (".verdict", ".bars", ".rows")]
+    shades = {part.evaluate("(e) => +getComputedStyle(e).opacity < 0.5") for part in parts}
+    assert len(shades) == 1
+    return shades.pop()
 
 
 def test_a_lost_server_is_told_and_the_drawing_survives(open_page, own_server):
@@ -36,10 +45,47 @@ def test_a_lost_server_is_told_and_the_drawing_survives(open_page, own_server):
         page.mouse.move(*place, steps=5)
     page.mouse.up()
     assert (pixels(page, "pad-ink") != half).any()
+    assert "earlier drawing" in sentence(page)
+    assert is_dim(page)
     own_server.start()
     alert.wait_for(state="hidden", timeout=20_000)
     settle(page)
     assert digit(page) == "7"
+    assert "earlier drawing" not in sentence(page)
+    assert not is_dim(page)
+
+
+def test_what_was_read_before_the_server_went_stays_bright(open_page, own_server):
+    page = open_page(own_server.url, allowed=NETWORK)
+    watch(page)
+    draw(page, SEVEN)
+    own_server.kill()
+    page.get_by_text("Next attempt in 2").wait_for(timeout=20_000)
+    assert not is_dim(page)
+    page.get_by_role("button", name="Undo").click()
+    assert is_dim(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_try_now_can_be_read(open_page, own_server, scheme):
+    page = open_page(own_server.url, allowed=NETWORK, color_scheme=scheme)
+    own_server.kill()
+    page.get_by_role("button", name="Try now").wait_for()
+    for hover in (False, True):
+        if hover:
+            page.get_by_role("button", name="Try now").hover()
+        text, ground = page.locator(".retry").evaluate(
+            "(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+        )
+        lighter, darker = sorted((luminance(text), luminance(ground)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) > 7  # WCAG 2.2, level AAA
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `rgb(...)`, as WCAG 2.2 defines it."""
+    channels = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def test_try_now_does_not_wait(open_page, own_server):
@@ -47,7 +93,7 @@ def test_try_now_does_not_wait(open_page, own_server):
     attempts = []
     page.on("websocket", lambda _: attempts.append(1))
     own_server.kill()
-    page.get_by_text("next attempt in 8").wait_for(timeout=20_000)
+    page.get_by_text("Next attempt in 4").wait_for(timeout=20_000)
     before = len(attempts)
     page.get_by_role("button", name="Try now").click()
     page.wait_for_timeout(500)
@@ -69,6 +115,7 @@ def test_a_refused_drawing_is_told_and_the_next_one_is_read(open_page, server):
     page.locator(".alert").wait_for()
     assert "could not read" in page.locator(".alert").inner_text()
     np.testing.assert_array_equal(pixels(page, "image"), before)
+    assert is_dim(page)
     draw(page, SEVEN)
     assert digit(page) == "7"
     assert page.locator(".alert").is_hidden()

@@ -1,0 +1,125 @@
+"""Two ways to build and run the Dockerfile: a Docker engine, or a script that stands in for it.
+
+The script, named by the environment variable ``CONTAINER_SH``, understands ``build DIR TAG``,
+``run TAG PORT``, ``health PORT SECONDS``, ``exec PORT COMMAND...``, ``logs PORT`` and ``stop
+PORT SECONDS``, and runs containers with a read-only root and without capabilities.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+TAG = "scanline:test"
+GRACE_SECONDS = 10
+_LIMITS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
+
+
+class EngineError(Exception):
+    """A command of the engine failed; the message is what it said."""
+
+
+def _run(*command: str | Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise EngineError(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Docker:
+    """A container, published on 127.0.0.1:`port`."""
+
+    def __init__(self, port: int):
+        self.port = port
+        self._name = f"scanline-test-{port}"
+
+    @staticmethod
+    def build(folder: Path) -> None:
+        _run("docker", "build", "-t", TAG, folder)
+
+    def start(self) -> None:
+        publish = f"127.0.0.1:{self.port}:7860"
+        _run("docker", "run", "-d", "--name", self._name, "-p", publish, *_LIMITS, TAG)
+
+    def wait_until_healthy(self, seconds: float) -> None:
+        """Ask the image's own health check; the engine would wait out its interval first."""
+        health = _run("docker", "inspect", "--format", "{{json .Config.Healthcheck}}", self._name)
+        kind, *command = json.loads(health)["Test"]
+        assert kind == "CMD"
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.execute(*command)
+                return
+            except EngineError as error:
+                if time.monotonic() > end:
+                    raise EngineError(f"not healthy after {seconds} s: {self.logs()}") from error
+            time.sleep(0.2)
+
+    def execute(self, *command: str) -> str:
+        return _run("docker", "exec", self._name, *command)
+
+    def logs(self) -> str:
+        return _run("docker", "logs", self._name)
+
+    def stop(self) -> int:
+        """Send the stop signal and return the exit code, 137 if it had to be killed."""
+        _run("docker", "stop", "-t", str(GRACE_SECONDS), self._name)
+        return int(_run("docker", "inspect", "--format", "{{.State.ExitCode}}", self._name))
+
+    def remove(self) -> None:
+        subprocess.run(["docker", "rm", "-f", self._name], capture_output=True)
+
+
+class Script:
+    """The same by the script in ``CONTAINER_SH``."""
+
+    def __init__(self, port: int):
+        self.port = port
+
+    @staticmethod
+    def build(folder: Path) -> None:
+        _run(os.environ["CONTAINER_SH"], "build", folder, TAG)
+
+    def _do(self, verb: str, *arguments: str) -> str:
+        return _run(os.environ["CONTAINER_SH"], verb, str(self.port), *arguments)
+
+    def start(self) -> None:
+        _run(os.environ["CONTAINER_SH"], "run", TAG, str(self.port))
+
+    def wait_until_healthy(self, seconds: float) -> None:
+        self._do("health", str(seconds))
+
+    def execute(self, *command: str) -> str:
+        return self._do("exec", *command)
+
+    def logs(self) -> str:
+        return self._do("logs")
+
+    def stop(self) -> int:
+        command = [os.environ["CONTAINER_SH"], "stop", str(self.port), str(GRACE_SECONDS)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if found := re.search(r"exit code (\d+)", done.stderr):
+            return int(found[1])
+        raise EngineError(done.stderr)
+
+    def remove(self) -> None:
+        subprocess.run([os.environ["CONTAINER_SH"], "stop", str(self.port)], capture_output=True)
+
+
+def find_engine() -> type[Docker] | type[Script]:
+    """Docker if its engine answers (a client alone is not enough), else the script.
+
+    Raises:
+        EngineError: neither is there.
+    """
+    if shutil.which("docker"):
+        answer = subprocess.run(["docker", "version"], capture_output=True)
+        if answer.returncode == 0:
+            return Docker
+    if os.environ.get("CONTAINER_SH"):
+        return Script
+    raise EngineError("no Docker engine answers: start one, or name a script by CONTAINER_SH")
