@@ -24,7 +24,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SCANLINE_HOST=0.0.0.0 \
     SCANLINE_PORT=7860
-USER 1000
+USER 1000:1000
 EXPOSE 7860
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"SCANLINE_PORT\"]}/v2/health/ready', timeout=2)"]

@@ -1,7 +1,7 @@
 """A network's weights as an ONNX graph of standard operators, written node by node.
 
 Keras's own export turns every `SimpleRNN` into a `Loop` (tf2onnx issues 1546, 1684,
-1851): six times slower on one image, and its outputs are called ``Identity:0``. Two
+1851): three to four times slower on one image, and its outputs are called ``Identity:0``. Two
 forms are offered, equal to the last few bits:
 
 ``gemm``  The steps are unrolled. What the pixels contribute is one Gemm for all steps;

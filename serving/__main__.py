@@ -6,8 +6,8 @@ import socket
 import sys
 from typing import NoReturn
 
-# Read by NumPy at import: for the small products in preprocess, waking threads costs ten
-# times the product.
+# Read by NumPy at import: waking threads costs more than the small products in
+# preprocess.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvicorn

@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
     if "backend" in arguments:
         os.environ["KERAS_BACKEND"] = arguments["backend"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Rendering multiplies small matrices: BLAS threads make it ten times slower.
+    # Rendering multiplies small matrices, for which waking BLAS threads costs more than it gains.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _check_backend()
