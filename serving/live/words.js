@@ -92,7 +92,7 @@ export function end(value, isCut) {
 
 /** The network in one line, as far as its card tells. */
 export function model({ name, preset, parameters, testErrorPercent }) {
-  const facts = [preset ? `${name}, ${preset}` : name];
+  const facts = [preset && preset !== name ? `${name}, ${preset}` : name];
   if (parameters) facts.push(`${parameters.toLocaleString("en")} weights`);
   if (testErrorPercent !== null) facts.push(`${testErrorPercent}${NARROW}% MNIST test error`);
   return facts.join(" · ");
