@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?= $(SCANLINE_DATA)
-RUN ?= runs/stacked
+RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
@@ -47,9 +47,10 @@ format: $(VENV)/.full  ## mend what lint can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.full  ## measure the ONNX forms and the live view (needs Chromium)
+bench: $(VENV)/.full  ## measure ONNX forms, the live view (needs Chromium) and training
 	$(BIN)/python benchmarks/onnx_forms.py model/release/scanline.keras
 	$(BIN)/python benchmarks/live_latency.py
+	$(BIN)/python benchmarks/training_speed.py
 
 lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
 	$(BIN)/python -m pip install -q uv==0.13.9

@@ -170,10 +170,20 @@ def _export(arguments: argparse.Namespace) -> None:
         path = arguments.out / f"{name}.onnx"
         error = export_onnx(network, path, arguments.form, metadata, images)
         print(f"  {error:.1e}  {path} (form {arguments.form})")
+        _copy_card(arguments.network, arguments.out)
     if arguments.format != "onnx":
         folder = arguments.out / name / metadata["version"]
         error = export_saved_model(model, network, folder, images)
         print(f"  {error:.1e}  {folder}")
+
+
+def _copy_card(network: Path, out: Path) -> None:
+    """The server reads the thresholds for rejecting an answer from it."""
+    card = network.with_name("card.json")
+    if not card.is_file():
+        print(f"  no {card}: served from here, no answer will be rejected")
+    elif card.parent.resolve() != out.resolve():
+        shutil.copyfile(card, out / card.name)
 
 
 if __name__ == "__main__":

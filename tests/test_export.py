@@ -32,7 +32,7 @@ def exported(keras_file, tmp_path_factory):
 def test_layout(exported):
     assert (exported / "tiny.onnx").is_file()
     assert (exported / "tiny" / "3" / "saved_model.pb").is_file()
-    assert sorted(path.name for path in exported.iterdir()) == ["tiny", "tiny.onnx"]
+    assert sorted(path.name for path in exported.iterdir()) == ["card.json", "tiny", "tiny.onnx"]
 
 
 def test_saved_model_by_name_as_tf_serving_calls_it(keras_file, exported):

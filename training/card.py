@@ -102,17 +102,28 @@ What the downward reader has right on the test set, by rows read:
 |---{"|---" * len(rows)}|
 | % right | {" | ".join(f"{100 - belief[row - 1]:.1f}" for row in rows)} |
 
-The best epoch was chosen on the validation digits; the test set was read once, after that.
+The best epoch was chosen on the validation digits; the test set had no part in any choice.
 
-**Use it for** digits drawn or photographed alone and prepared by `model/preprocess.py`.
-**Do not use it for** anything where a wrong digit does harm: it was trained on digits of
-US census clerks and high-school pupils, answers with a digit whatever it is shown, and
-its probabilities are not calibrated on other people's handwriting.
+{_limits(card)}
 
 SHA-256:
 
 {hashes}
 """
+
+
+def _limits(card: dict[str, Any]) -> str:
+    """What the network is good for, by what it was trained on."""
+    use = "**Use it for** digits drawn or photographed alone and prepared by `model/preprocess.py`."
+    doubt = "answers with a digit whatever it is shown"
+    if "score" in card["thresholds"]:
+        doubt = "overlooks some drawings that are no digit (how many: `evaluation.json`)"
+    return f"""{use}
+Thresholds for rejecting an answer: `{json.dumps(card["thresholds"])}`, chosen on validation
+digits; probabilities are calibrated on them too (temperature {card["temperature"]}).
+
+**Do not use it for** anything where a wrong digit does harm: it knows the hands of those who
+wrote its training digits, and {doubt}."""
 
 
 def _error(evaluation: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import keras
 
 
 def describe() -> str:
-    """For example ``tensorflow 2.21.0 on CPU (4 cores)`` or ``jax 0.10.2 on NVIDIA H100``."""
+    """For example ``tensorflow 2.21.0 on CPU (cores: 4)`` or ``jax 0.10.2 on NVIDIA H100``."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -21,4 +21,6 @@ def describe() -> str:
 
         version = jax.__version__
         gpu = ", ".join(d.device_kind for d in jax.devices() if d.platform != "cpu")
-    return f"{backend} {version} on {gpu or f'CPU ({os.cpu_count()} cores)'}"
+    may_use = getattr(os, "sched_getaffinity", None)  # Linux alone tells which are ours
+    cores = len(may_use(0)) if may_use else os.cpu_count()
+    return f"{backend} {version} on {gpu or f'CPU (cores: {cores})'}"

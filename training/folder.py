@@ -24,7 +24,9 @@ def prepare(out: Path, resume: bool) -> bool:
         TrainingError: the folder holds something else, or a finished run.
     """
     if (out / METRICS).exists():
-        raise TrainingError(f"{out} is a finished run: give another --out")
+        raise TrainingError(
+            f"{out} is a finished run: nothing is left to do; a new one needs a new --out"
+        )
     has_checkpoint = (out / CHECKPOINT).exists()
     is_ours = (out / CONFIG).exists() and not has_checkpoint
     if not (resume or is_ours) and out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -191,7 +191,7 @@ export class View {
         settledRow: settled === null ? null : settled + 1,
         lastDigit: this.leading.at(-1).digit,
         answer: argmax(this.#answer),
-        rejected: this.reading.verdict.rejected,
+        ...this.reading.verdict,
       });
       knowledge = words.invitation({ layer: this.layer.number, hasBackward });
       if (this.row !== null) {

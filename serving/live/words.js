@@ -18,7 +18,10 @@ export const eitherOr = ([first, second]) => `${first} or ${second}`;
 export const bestGuess = (digit) => `best guess: ${digit}`;
 
 /** What the downward reader thinks, with nobody pointing at a row; `settledRow` may be null. */
-export function overview({ steps, settledRow, lastDigit, answer, rejected }) {
+export function overview({ steps, settledRow, lastDigit, answer, rejected, between }) {
+  if (rejected && !between) {
+    return `Reading down, it leans to ${lastDigit}; the full network sees no digit.`;
+  }
   const settled =
     settledRow === null
       ? `Reading down, it never settles; at the end it leans to ${lastDigit}.`
