@@ -156,6 +156,9 @@ def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
         optimizer.variables,
         trainer.averages,
     )
+    # `stateless_call` wants the order of `logits`, whose layers may stand differently.
+    place = {id(variable): i for i, variable in enumerate(groups[0])}
+    order = [place[id(variable)] for variable in logits.trainable_variables]
 
     @jax.jit
     def step(state, images, labels, warp):
@@ -163,7 +166,7 @@ def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
 
         def forward(weights):
             outputs, moved = logits.stateless_call(
-                weights, others, trainer.prepare(images, warp), training=True
+                [weights[i] for i in order], others, trainer.prepare(images, warp), training=True
             )
             return loss(outputs, labels, trainer.config), moved
 
