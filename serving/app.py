@@ -30,8 +30,9 @@ from model import signature
 from model.preprocess import preprocess
 from model.strokes import BRUSH, render
 from serving import stream, units
-from serving.api import http_error
 from serving.classify import File, classify
+from serving.errors import http_error
+from serving.models import Models
 from serving.pictures import PictureError
 from serving.predictor import Predictor
 from serving.settings import Settings
@@ -41,12 +42,13 @@ OPENING_DIGIT = 3  # drawn when the page opens: its belief changes on the way do
 
 _FONT = ["system-ui", "sans-serif"]
 _FONT_MONO = ["ui-monospace", "monospace"]
-_HEAD = """
-<link rel="stylesheet" href="live/live.css">
-<link rel="stylesheet" href="live/answer.css">
-<link rel="stylesheet" href="live/reading.css">
-<link rel="modulepreload" href="live/main.js">
-"""
+_STYLES = sorted(path.name for path in LIVE.glob("*.css"))
+_HEAD = "\n".join(
+    [
+        *(f'<link rel="stylesheet" href="live/{name}">' for name in _STYLES),
+        '<link rel="modulepreload" href="live/main.js">',
+    ]
+)
 _START = """
 import(new URL("live/main.js", document.baseURI).href)
     .then((page) => page.start(element.querySelector(".scanline")));
@@ -70,14 +72,15 @@ def templates() -> dict[str, list]:
     return json.loads((LIVE / "digits.json").read_text())
 
 
-def summary(predictor: Predictor) -> dict:
-    """Name of the network and what its card says in short; null what the card lacks."""
-    card = predictor.card
+def summary(name: str, card: dict[str, Any]) -> dict:
+    """Name of a network and what its card says in short; null what the card lacks."""
+    test = card.get("test")
     return {
-        "name": predictor.path.stem,
+        "name": name,
         "preset": card.get("preset"),
         "parameters": card.get("parameters"),
-        "testErrorPercent": card.get("test", {}).get("error_percent"),
+        "testErrorPercent": test.get("error_percent") if isinstance(test, dict) else None,
+        "description": card.get("description"),
     }
 
 
@@ -103,7 +106,7 @@ def page_config(predictor: Predictor) -> dict:
     lowest = min(states.min() for states in means.values())
     highest = max(states.max() for states in means.values())
     return {
-        "model": summary(predictor),
+        "model": summary(predictor.name, predictor.card),
         "steps": signature.STEPS,
         "pixels": signature.PIXELS,
         "white": signature.WHITE,
@@ -186,26 +189,27 @@ def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
     return page
 
 
-def mount(app: FastAPI, predictor: Predictor, settings: Settings) -> FastAPI:
+def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
     """Put the page at ``/`` of `app`, its stream at ``/live`` and its files below that.
 
     Call it last: Gradio then answers every path that no route of `app` has taken.
     """
-    config = cache(lambda: page_config(predictor))  # on first use: the server starts sooner
+    config = cache(page_config)  # on first use: the server starts sooner
+    offered = [summary(name, card) for name, card in models.cards.items()]
 
     @app.get("/live/config.json", include_in_schema=False)
-    def live_config() -> dict:
-        return config()
+    def live_config(model: str | None = None) -> dict:
+        return config(models.choose(model)) | {"models": offered}
 
     @app.post("/gradio_api/upload", include_in_schema=False)
     def no_upload() -> None:
         raise HTTPException(404, "no files are kept here: POST /classify reads one")
 
-    stream.add_stream(app, predictor)
+    stream.add_stream(app, models)
     app.mount("/live", LiveFiles(directory=LIVE))
     gr.mount_gradio_app(
         app,
-        blocks(predictor, settings.max_pixels),
+        blocks(models.default, settings.max_pixels),
         path="/",
         server_name=settings.host,
         server_port=settings.port,

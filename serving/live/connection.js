@@ -15,7 +15,7 @@ export class Connection {
   constructor(url, handlers) {
     this.url = url;
     this.handlers = handlers;
-    this.newest = null; // {sequence, strokes}; kept, so that a new server can have it
+    this.newest = null; // {sequence, drawing}; kept, so that a new server can have it
     this.sent = 0; // sequence of the last drawing sent
     this.inFlight = false;
     this.wait = FIRST_WAIT;
@@ -23,8 +23,8 @@ export class Connection {
   }
 
   /** Read this drawing as soon as the one in flight is back. Sequences only go up. */
-  send(sequence, strokes) {
-    this.newest = { sequence, strokes };
+  send(sequence, drawing) {
+    this.newest = { sequence, drawing };
     this.#flush();
   }
 
@@ -45,11 +45,20 @@ export class Connection {
     this.socket = socket;
   }
 
+  /** Leave the server for good. */
+  close() {
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.answerTimer);
+    Object.assign(this.socket ?? {}, { onopen: null, onmessage: null, onclose: null });
+    this.socket?.close();
+    this.socket = null;
+  }
+
   #flush() {
     const ready = this.socket?.readyState === WebSocket.OPEN && !this.inFlight;
     if (!ready || !this.newest || this.newest.sequence <= this.sent) return;
-    const { sequence, strokes } = this.newest;
-    this.socket.send(packDrawing(sequence, strokes));
+    const { sequence, drawing } = this.newest;
+    this.socket.send(packDrawing(sequence, drawing));
     this.sent = sequence;
     this.inFlight = true;
     this.answerTimer = setTimeout(() => this.#drop(), ANSWER_LIMIT);

@@ -2,6 +2,10 @@
 
 const POINTS_A_SECOND = 70;
 
+export function installOpening({ pad, config }) {
+  playExample(pad, config.opening);
+}
+
 /** Draw `strokes` on the pad point by point; stops as soon as someone else draws. */
 export function playExample(pad, strokes) {
   const total = strokes.reduce((sum, { length }) => sum + length, 0);

@@ -42,6 +42,15 @@ export class Pad {
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
+  /** What the server reads: strokes, or a picture's prepared rows. */
+  get drawing() {
+    return { strokes: this.strokes };
+  }
+
+  get isEmpty() {
+    return !this.strokes.length;
+  }
+
   get canUndo() {
     return this.history.length > 0;
   }
@@ -54,7 +63,7 @@ export class Pad {
 
   /** Empty the pad; undo brings the drawing back. */
   clear() {
-    if (!this.strokes.length) return;
+    if (this.isEmpty) return;
     this.#remember();
     this.show([]);
   }

@@ -1,7 +1,7 @@
 // The page's end of the stream; the layout is documented in serving/stream.py.
 
-/** Strokes (arrays of [x, y] in 0..1) → one binary message. */
-export function packDrawing(sequence, strokes) {
+/** {strokes: arrays of [x, y] in 0..1} → one binary message. */
+export function packDrawing(sequence, { strokes }) {
   const points = strokes.reduce((sum, stroke) => sum + stroke.length, 0);
   const view = new DataView(new ArrayBuffer(8 + 4 * strokes.length + 8 * points));
   view.setUint32(0, sequence, true);

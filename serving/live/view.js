@@ -23,11 +23,13 @@ const DIRECTIONS = ["forward", "backward"];
 const TOLD_APART = 0.99;
 
 export class View {
-  constructor(root, config) {
-    this.root = root;
-    this.config = config;
-    this.reading = null;
-    this.isAtRest = false;
+  /**
+   * @param root element that holds all parts of view.html
+   * @param config of the network, from the server
+   * @param onLayer (number) after another layer was chosen
+   */
+  constructor(root, config, onLayer = () => {}) {
+    Object.assign(this, { root, onLayer });
     this.isStale = false;
     this.row = null;
     this.find = (selector) => root.querySelector(selector);
@@ -40,11 +42,19 @@ export class View {
     this.maps.image.layOut(config.steps, [...Array(config.pixels).keys()]);
     this.maps.belief.layOut(config.steps, digits);
     this.#labels(this.find(".digits"), digits.map((digit) => ({ digit, at: digit + 0.5 })), 10);
-    this.#axis();
+    this.#axis(config.steps);
+    this.configure(config);
+    this.#watchTheme();
+  }
+
+  /** Show readings of this network from now on. */
+  configure(config) {
+    this.config = config;
+    this.reading = null;
+    this.isAtRest = false;
     this.#layerChoice();
     this.find(".model").textContent = words.model(config.model);
     this.chooseLayer(1); // the one whose downward states know rows 1..t alone
-    this.#watchTheme();
   }
 
   /** A new reading of the drawing. */
@@ -108,8 +118,10 @@ export class View {
     this.find(".backward-note").textContent = notes.backward;
     this.find(".belief-note").textContent = notes.belief;
     for (const direction of this.#directions()) this.#layOutStates(direction);
+    this.find(`.layers input[value="${number}"]`).checked = true;
     this.#paintStates();
     this.#say();
+    this.onLayer(number);
   }
 
   get #hasInk() {
@@ -206,8 +218,7 @@ export class View {
     slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
   }
 
-  #axis() {
-    const { steps } = this.config;
+  #axis(steps) {
     for (let row = 1; row <= steps; row++) {
       const tick = document.createElement("span");
       const isLabelled = row === 1 || row % 7 === 0;
@@ -231,11 +242,11 @@ export class View {
   #layerChoice() {
     const { layers } = this.config;
     this.find(".layers").hidden = layers.length < 2;
+    this.find(".layers").replaceChildren(this.find(".layers legend"));
     for (const { number } of layers) {
       const label = document.createElement("label");
       label.innerHTML = `<input type="radio" name="layer" value="${number}"><span>${number}</span>`;
       const input = label.firstChild;
-      input.checked = number === 1;
       input.addEventListener("change", () => this.chooseLayer(number));
       this.find(".layers").append(label);
     }

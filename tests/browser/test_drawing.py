@@ -225,7 +225,7 @@ def test_a_slow_server_has_one_drawing_in_flight_and_gets_the_newest_next(open_p
 
         socket.on_message(forward)
 
-    page.route_web_socket("**/live", hold)
+    page.route_web_socket("**/live?*", hold)
     page.reload()
     page.wait_for_timeout(1500)
     watch(page)

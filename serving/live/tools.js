@@ -1,0 +1,28 @@
+// Undo and clear, by button and by key.
+
+import { setText } from "./dom.js";
+import * as words from "./words.js";
+
+export function installTools({ root, pad, events }) {
+  const undo = root.querySelector(".undo");
+  const clear = root.querySelector(".clear");
+  undo.addEventListener("click", () => pad.undo());
+  clear.addEventListener("click", () => pad.clear());
+  root.ownerDocument.addEventListener("keydown", (event) => {
+    if (event.target.matches("input, textarea, select")) return;
+    const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+    if (isUndo) pad.undo();
+    else if (event.key === "Delete") pad.clear();
+    else return;
+    event.preventDefault();
+  });
+
+  function show() {
+    undo.disabled = !pad.canUndo;
+    clear.disabled = pad.isEmpty;
+    const hint = pad.isEmpty ? words.PAD_EMPTY : "";
+    setText(root.querySelector(".pad-hint"), pad.isExample ? words.PAD_EXAMPLE : hint);
+  }
+  events.addEventListener("drawing", show);
+  show();
+}
