@@ -2,9 +2,10 @@
 
 python -m model.export model/release/scanline.keras --out export
 
-writes ``export/scanline.onnx`` and ``export/scanline/1/``, a SavedModel in the folder
-layout of TF Serving. ``--format onnx`` needs no TensorFlow with KERAS_BACKEND=jax;
-``--form rnn`` writes the ONNX operator `RNN`, small and readable in Netron.
+writes ``export/scanline.onnx``, its weights as plain arrays in ``scanline.npz``, its
+card, and ``export/scanline/1/``, a SavedModel in the folder layout of TF Serving. ``--format
+onnx`` needs no TensorFlow with KERAS_BACKEND=jax; ``--form rnn`` writes the ONNX operator
+`RNN`, small and readable in Netron.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model import reference, signature
-from model.weights import Network
+from model import cards, reference, signature
+from model.weights import Network, save_arrays
 
 TOLERANCE = 1e-5
 CHECKED_IMAGES = 256
@@ -72,23 +73,25 @@ def check_images(real: Path | None) -> np.ndarray:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What goes into the ONNX file's properties: from the ``card.json`` beside the network."""
+    """What goes into the ONNX file's properties, most of it from the network's card."""
     metadata = {"how_to_feed": FEEDING, "version": "1"}
-    card = path.with_name("card.json")
-    if card.is_file():
-        fields = json.loads(card.read_text())
-        wanted = ("name", "version", "preset", "training_data", "commit", "validation", "test")
-        for name in (*wanted, "licence"):
-            if fields.get(name) is not None:
-                value = fields[name]
-                metadata[name] = value if isinstance(value, str) else json.dumps(value)
+    fields = cards.read(cards.card_path(path))
+    wanted = ("name", "version", "preset", "training_data", "commit", "validation", "test")
+    for name in (*wanted, "licence"):
+        if fields.get(name) is not None:
+            value = fields[name]
+            metadata[name] = value if isinstance(value, str) else json.dumps(value)
     return metadata
 
 
 def export_onnx(
     network: Network, path: Path, form: str, metadata: dict[str, str], images: np.ndarray
 ) -> float:
-    """Write and verify an ONNX file; returns its worst relative error (see `verify`)."""
+    """Verify and write an ONNX file, and the weights as ``.npz`` beside it.
+
+    Returns:
+        The worst relative error of the ONNX file (see `verify`).
+    """
     import onnxruntime
 
     from model import onnx_graph
@@ -101,6 +104,7 @@ def export_onnx(
     part = path.with_suffix(".part")
     try:
         part.write_bytes(model)
+        save_arrays(network, path.with_suffix(".npz"))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -170,20 +174,25 @@ def _export(arguments: argparse.Namespace) -> None:
         path = arguments.out / f"{name}.onnx"
         error = export_onnx(network, path, arguments.form, metadata, images)
         print(f"  {error:.1e}  {path} (form {arguments.form})")
-        _copy_card(arguments.network, arguments.out)
+        _write_card(arguments.network, path)
     if arguments.format != "onnx":
         folder = arguments.out / name / metadata["version"]
         error = export_saved_model(model, network, folder, images)
         print(f"  {error:.1e}  {folder}")
 
 
-def _copy_card(network: Path, out: Path) -> None:
-    """The server reads the thresholds for rejecting an answer from it."""
-    card = network.with_name("card.json")
-    if not card.is_file():
-        print(f"  no {card}: served from here, no answer will be rejected")
-    elif card.parent.resolve() != out.resolve():
-        shutil.copyfile(card, out / card.name)
+def _write_card(network: Path, path: Path) -> None:
+    """The server reads the thresholds for rejecting an answer from it, and checks the hashes."""
+    source = cards.card_path(network)
+    if not source.is_file():
+        print(f"  no {source}: served from here, no answer will be rejected")
+        return
+    card = cards.read(source)
+    written = {file.name: cards.sha256(file) for file in (path, path.with_suffix(".npz"))}
+    card["sha256"] = card.get("sha256", {}) | written
+    # A run's card stays the only one in its folder: it is written anew when training goes on.
+    same_folder = source.parent.resolve() == path.parent.resolve()
+    cards.write(source if same_folder else cards.own_path(path), card)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from model.photo import grown, ink_of_photo
 from model.signature import PIXELS, STEPS, WHITE
+from model.stages import Recorder, Stage, forget
 
 _BOX = 20  # MNIST's digits are 20 pixels along their longer side
 _WORK = 512  # longest side of the picture that is looked at, in pixels
@@ -45,7 +46,7 @@ class Preprocessed:
     box: tuple[int, int, int, int] | None
 
 
-def preprocess(picture: Image.Image | np.ndarray) -> Preprocessed:
+def preprocess(picture: Image.Image | np.ndarray, record: Recorder = forget) -> Preprocessed:
     """Find the ink in a picture and bring it into MNIST's convention.
 
     Dark ink on a light page and the reverse both work, and so do transparency, uneven light
@@ -56,22 +57,24 @@ def preprocess(picture: Image.Image | np.ndarray) -> Preprocessed:
             (height, width), (height, width, 3) RGB or (height, width, 4) RGBA of bool or of
             numbers 0..255. Two cases that could show nothing otherwise are understood:
             integers that exceed 255 as 0..65535, fractions that never exceed 1 as 0..1.
+        record: is shown each stage; without ink, none after the first.
 
     Raises:
         ValueError: no pixels, another shape, values that are NaN or out of range, or a file
             that Pillow cannot decode.
     """
-    return _look(_as_image(picture), closer=True)
+    return _look(_as_image(picture), record)
 
 
-def _look(image: Image.Image, closer: bool) -> Preprocessed:
+def _look(image: Image.Image, record: Recorder, closer: bool = True) -> Preprocessed:
     """Preprocess; ink that is small in a large picture is looked at again if `closer`."""
     factor = -(-max(image.size) // _WORK)
-    grey = _to_grey(image.reduce(factor) if factor > 1 else image)
-    found = _ink_of_drawing(grey)
-    if found is None:
-        found = ink_of_photo(grey)
-    ink, inverted = found
+    small = image.reduce(factor) if factor > 1 else image
+    grey = _to_grey(small)
+    drawing = _ink_of_drawing(grey)
+    ink, inverted = drawing or ink_of_photo(grey)
+    if closer or ink.any():
+        record(Stage.PICTURE if closer else Stage.CLOSER, small)
     if not ink.any():
         return Preprocessed(np.zeros((STEPS, PIXELS), np.float32), False, False, None)
     box = _bounds(ink > 0)
@@ -81,10 +84,12 @@ def _look(image: Image.Image, closer: bool) -> Preprocessed:
     if closer and factor > 1 and margin < _MIN_DETAIL * factor:
         x, y = max(left - margin, 0), max(top - margin, 0)
         corner = min(right + margin, image.width), min(bottom + margin, image.height)
-        near = _look(image.crop((x, y, *corner)), closer=False)
+        near = _look(image.crop((x, y, *corner)), record, closer=False)
         if near.has_ink:
             return replace(near, box=tuple(np.add(near.box, (x, y, x, y)).tolist()))
-    return Preprocessed(_centred(ink, box), True, inverted, (left, top, right, bottom))
+    record(Stage.GREY, grey)
+    record(Stage.INK if drawing else Stage.CLEANED, ink)
+    return Preprocessed(_centred(ink, box, record), True, inverted, (left, top, right, bottom))
 
 
 def _as_image(picture) -> Image.Image:
@@ -205,13 +210,16 @@ def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _centred(ink: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+def _centred(ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder) -> np.ndarray:
     """Scale the box to 20 pixels and put its centre of mass in the middle: float32 (28, 28)."""
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
     rows, columns = _shares(bottom - top, side), _shares(right - left, side)
-    digit = rows @ ink[top:bottom, left:right].astype(np.float32) @ columns.T
+    cropped = ink[top:bottom, left:right]
+    record(Stage.CROPPED, cropped)
+    digit = rows @ cropped.astype(np.float32) @ columns.T
     digit = np.rint(digit * (WHITE / digit.max()))  # hairlines and grey ink become white, too
+    record(Stage.BOX, digit)
     centres = np.arange(_BOX) + 0.5
     mass = digit.sum()
     x = int(np.floor(PIXELS / 2 + 1 - digit.sum(axis=0) @ centres / mass))
@@ -219,6 +227,7 @@ def _centred(ink: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     x, y = max(0, min(x, PIXELS - _BOX)), max(0, min(y, STEPS - _BOX))
     image = np.zeros((STEPS, PIXELS), np.float32)
     image[y : y + _BOX, x : x + _BOX] = digit
+    record(Stage.CENTRED, image)
     return image
 
 

@@ -1,9 +1,15 @@
-"""A trained network as plain arrays, by layer: what `reference` and `onnx_graph` compute from."""
+"""A trained network as plain arrays, by layer: what `reference` and `onnx_graph` compute from.
 
+They come out of a ``.keras`` file, or out of an ``.npz`` that needs NumPy alone: float32 arrays
+named by their place (``layer_1.forward.kernel``), and a text ``structure``, JSON with the rest.
+"""
+
+import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,6 +117,91 @@ def load_keras(path: Path | str) -> "keras.Model":
     except Exception as error:  # Keras raises whatever the broken part of the file led to
         first_line = str(error).strip().partition("\n")[0]
         raise ValueError(f"{path} is not a readable .keras file: {first_line}") from error
+
+
+def save_arrays(network: Network, path: Path) -> None:
+    """Write the ``.npz`` file, in one move; the same network gives the same bytes.
+
+    Raises:
+        OSError: `path` is not writable.
+    """
+    structure = {
+        "scale": network.scale,
+        "window": network.window,
+        "layers": [
+            {
+                "activation": layer.activation,
+                "merge_mode": layer.merge_mode,
+                "backward": layer.backward is not None,
+                "epsilon": layer.normalization and layer.normalization.epsilon,
+            }
+            for layer in network.layers
+        ],
+        "belief": network.belief is not None,
+        "score": network.score is not None,
+    }
+    hidden, readout = network.score or (None, None)
+    parts = {"readout": network.readout, "belief": network.belief}
+    parts |= {"score_hidden": hidden, "score_readout": readout}
+    for number, layer in enumerate(network.layers, start=1):
+        for name in ("forward", "backward", "normalization"):
+            parts[f"layer_{number}.{name}"] = getattr(layer, name)
+    arrays = {
+        f"{name}.{field}": value
+        for name, of in parts.items()
+        for field, value in (vars(of) if of else {}).items()
+        if isinstance(value, np.ndarray)
+    }
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, structure=np.array(json.dumps(structure)), **arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_arrays(path: Path) -> Network:
+    """Read what `save_arrays` wrote, or raise ValueError with a line that says what is wrong."""
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return _from_arrays(json.loads(str(file["structure"])), file)
+    except Exception as error:  # zip file, array and JSON each raise their own when broken
+        raise ValueError(f"{path} is not a readable file of weights: {error!r}") from error
+
+
+def _from_arrays(structure: dict[str, Any], file: Mapping[str, np.ndarray]) -> Network:
+    def part(kind: type, name: str, **others: float) -> Any:
+        names = [field.name for field in fields(kind) if field.name not in others]
+        arrays = {field: file[f"{name}.{field}"] for field in names}
+        if any(array.dtype != np.float32 for array in arrays.values()):
+            raise ValueError(f"{name} is not float32")
+        return kind(**arrays, **others)
+
+    def layer(number: int, described: dict[str, Any]) -> Layer:
+        name, epsilon = f"layer_{number}", described["epsilon"]
+        return Layer(
+            forward=part(Cell, f"{name}.forward"),
+            backward=part(Cell, f"{name}.backward") if described["backward"] else None,
+            activation=described["activation"],
+            merge_mode=described["merge_mode"],
+            normalization=None
+            if epsilon is None
+            else part(Normalization, f"{name}.normalization", epsilon=epsilon),
+        )
+
+    return Network(
+        scale=structure["scale"],
+        layers=tuple(layer(n, each) for n, each in enumerate(structure["layers"], start=1)),
+        readout=part(Dense, "readout"),
+        belief=part(Dense, "belief") if structure["belief"] else None,
+        score=(part(Dense, "score_hidden"), part(Dense, "score_readout"))
+        if structure["score"]
+        else None,
+        window=structure["window"],
+    )
 
 
 def _layer(by_name: dict, number: int) -> Layer:

@@ -13,7 +13,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import uvicorn
 
 from serving.api import create_app
-from serving.predictor import ModelError, Predictor
+from serving.models import Models
+from serving.predictor import ModelError
 from serving.settings import Settings
 
 DRAIN_SECONDS = 10  # for requests in flight
@@ -26,18 +27,18 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     settings = Settings.parse()
     try:
-        predictor = Predictor(settings.model)
+        models = Models(settings.model)
     except ModelError as error:
         _fail(str(error))
     listener = _listen(settings)
-    app = create_app(predictor, settings)
+    app = create_app(models, settings)
     if settings.ui:
         # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_OFFLINE"] = "1"
         from serving.app import mount  # seconds of import that --no-ui need not pay
 
-        app = mount(app, predictor, settings)
+        app = mount(app, models, settings)
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,

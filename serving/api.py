@@ -7,15 +7,11 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi_offline import FastAPIOffline
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
@@ -24,9 +20,11 @@ from serving import schemas
 from serving.access import AccessLog
 from serving.bodies import BodyLimit, image_files
 from serving.classify import classify
-from serving.pictures import PictureError, PictureTooLargeError, UnknownFormatError
+from serving.errors import answer_errors, json_answer
+from serving.models import Models
+from serving.pictures import PictureError
 from serving.predictor import Predictor
-from serving.protocol import ProtocolError, infer_answer, model_metadata, parse_infer
+from serving.protocol import infer_answer, model_metadata, parse_infer
 from serving.settings import Settings
 
 SERVER_VERSION = "0.1.0"  # as in pyproject.toml
@@ -39,12 +37,12 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(predictor: Predictor, settings: Settings) -> FastAPI:
+def create_app(models: Models, settings: Settings) -> FastAPI:
     """The API without the page.
 
     Args:
-        predictor: the network; its file's stem is the model's name in paths.
-        settings: limits; host and port are not looked at.
+        models: the networks, by their names in paths.
+        settings: limits; host, port and model are not looked at.
     """
     app = FastAPIOffline(  # with the files of /docs, which FastAPI alone loads from elsewhere
         title="Scanline",
@@ -57,9 +55,9 @@ def create_app(predictor: Predictor, settings: Settings) -> FastAPI:
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scanline")
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(AccessLog)
-    _answer_errors(app)
-    _serve_protocol(app, predictor, settings, pool)
-    _serve_classify(app, predictor, settings, pool)
+    answer_errors(app)
+    _serve_protocol(app, models, settings, pool)
+    _serve_classify(app, models, settings, pool)
     unrouted = _Unrouted(app.router.routes[:])
     for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
         app.router.routes.append(Route(path, unrouted, include_in_schema=False))
@@ -68,82 +66,92 @@ def create_app(predictor: Predictor, settings: Settings) -> FastAPI:
     return app
 
 
-def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type="application/json")
-
-
 async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
     return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
+class _Endpoint:
+    """One network as the protocol shows it."""
+
+    def __init__(self, predictor: Predictor, max_batch: int):
+        self._predictor = predictor
+        self._max_batch = max_batch
+        self.name = predictor.name
+        self.version = predictor.metadata.get("version", schemas.VERSION)
+        nodes = predictor.inputs, predictor.outputs
+        self.metadata = model_metadata(self.name, self.version, *nodes)
+
+    def infer(self, body: bytes) -> bytes:
+        request = parse_infer(body, self._predictor.output_names, self._max_batch)
+        results = self._predictor.run(request.images, request.outputs)
+        return infer_answer(self.name, self.version, request, results)
+
+
 def _serve_protocol(
-    app: FastAPI, predictor: Predictor, settings: Settings, pool: ThreadPoolExecutor
+    app: FastAPI, models: Models, settings: Settings, pool: ThreadPoolExecutor
 ) -> None:
-    name = predictor.path.stem
-    version = predictor.metadata.get("version", "1")
-    metadata = model_metadata(name, version, predictor.inputs, predictor.outputs)
+    endpoint = cache(lambda name: _Endpoint(models.choose(name), settings.max_batch))
+    example = endpoint(models.default.name)
 
-    def infer(body: bytes) -> bytes:
-        request = parse_infer(body, predictor.output_names, settings.max_batch)
-        results = predictor.run(request.images, request.outputs)
-        return infer_answer(name, version, request, results)
+    async def chosen(model: Annotated[str, Path(examples=[example.name])]) -> _Endpoint:
+        return endpoint(model)
 
-    async def known_model(model: Annotated[str, Path(examples=[name])]) -> None:
-        if model != name:
-            raise HTTPException(404, f"no model {model[:80]!r} here: the model is {name!r}")
+    Chosen = Annotated[_Endpoint, Depends(chosen)]
 
-    async def known_version(number: Annotated[str, Path(alias="version", examples=[version])]):
-        if number != version:
-            raise HTTPException(404, f"no version {number[:80]!r} here: it is {version!r}")
+    async def known_version(
+        model: Chosen, number: Annotated[str, Path(alias="version", examples=[example.version])]
+    ) -> None:
+        if number != model.version:
+            raise HTTPException(404, f"no version {number[:80]!r} here: it is {model.version!r}")
 
     @app.get("/v2", response_model=schemas.Server, tags=["server"])
     async def server_metadata() -> Response:
-        return _json({"name": schemas.NAME, "version": SERVER_VERSION, "extensions": []})
+        return json_answer({"name": schemas.NAME, "version": SERVER_VERSION, "extensions": []})
 
     @app.get("/v2/health/live", response_model=schemas.Live, tags=["server"])
     async def live() -> Response:
-        return _json({"live": True})
+        return json_answer({"live": True})
 
     @app.get("/v2/health/ready", response_model=schemas.Ready, tags=["server"])
     async def ready() -> Response:
-        return _json({"ready": True})
+        return json_answer({"ready": True})
 
     routes = APIRouter(tags=["model"])
 
     @routes.get("", response_model=schemas.Model)
-    async def describe() -> Response:
-        return _json(metadata)
+    async def describe(model: Chosen) -> Response:
+        return json_answer(model.metadata)
 
     @routes.get("/ready", response_model=schemas.ModelReady)
-    async def model_ready() -> Response:
-        return _json({"name": name, "ready": True})
+    async def model_ready(model: Chosen) -> Response:
+        return json_answer({"name": model.name, "ready": True})
 
     @routes.post(
         "/infer",
         response_model=schemas.InferAnswer,
         openapi_extra=schemas.INFER_BODY,
     )
-    async def infer_route(request: Request) -> Response:
+    async def infer_route(model: Chosen, request: Request) -> Response:
         """Pixels in, every output of the network out, with no verdict on it.
 
         A network that was trained to tell digits from other drawings has an output `score`:
         how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
         """
         body = await request.body()
-        work = partial(infer, body)
+        work = partial(model.infer, body)
         content = work() if len(body) <= INLINE_BYTES else await _in_thread(pool, work)
         return Response(content, media_type="application/json")
 
     prefix = "/v2/models/{model}"
-    one, other = Depends(known_model), Depends(known_version)
-    app.include_router(routes, prefix=prefix, dependencies=[one])
-    app.include_router(routes, prefix=prefix + "/versions/{version}", dependencies=[one, other])
+    version = Depends(known_version)
+    app.include_router(routes, prefix=prefix)
+    app.include_router(routes, prefix=prefix + "/versions/{version}", dependencies=[version])
 
 
 def _serve_classify(
-    app: FastAPI, predictor: Predictor, settings: Settings, pool: ThreadPoolExecutor
+    app: FastAPI, models: Models, settings: Settings, pool: ThreadPoolExecutor
 ) -> None:
-    name = predictor.path.stem
+    name = models.default.name
 
     @app.post(
         "/classify",
@@ -152,7 +160,12 @@ def _serve_classify(
         responses=schemas.CLASSIFIED_EXAMPLES,
         tags=["pictures"],
     )
-    async def classify_route(request: Request) -> Response:
+    async def classify_route(
+        request: Request,
+        model: Annotated[
+            str, Query(description="the network that reads them", examples=[*models])
+        ] = name,
+    ) -> Response:
         """Read image files: one as the body, or one and more as form data, any field name.
 
         An answer that is better not believed is `rejected`, with the `reason`:
@@ -167,14 +180,15 @@ def _serve_classify(
 
         Among several files a bad one has an `error` in its place and spoils no other.
         """
+        predictor = models.choose(model)
         files = await image_files(request, settings.max_batch)
         work = partial(classify, files, predictor, settings.max_pixels)
         results = await _in_thread(pool, work)
         if len(results) == 1 and isinstance(results[0], PictureError):
             raise results[0]
-        return _json(
+        return json_answer(
             {
-                "model": name,
+                "model": predictor.name,
                 "results": [
                     {"file": file.name, "error": str(result)}
                     if isinstance(result, PictureError)
@@ -183,38 +197,6 @@ def _serve_classify(
                 ],
             }
         )
-
-
-def http_error(_: Request, error: StarletteHTTPException) -> Response:
-    """An HTTP error as all errors here are."""
-    return _json({"error": error.detail}, error.status_code, error.headers)
-
-
-def _answer_errors(app: FastAPI) -> None:
-    def answer(status: int) -> Callable[[Request, Exception], Response]:
-        def handler(_: Request, error: Exception) -> Response:
-            return _json({"error": str(error)}, status)
-
-        return handler
-
-    def form_error(_: Request, error: MultiPartException) -> Response:
-        return _json({"error": f"the form cannot be read: {error.message}"}, 400)
-
-    def gone(_: Request, __: ClientDisconnect) -> Response:
-        return _json({"error": "the client left before its request was complete"}, 400)
-
-    def unexpected(_: Request, __: Exception) -> Response:
-        # Starlette raises the exception again after this, so the server logs the traceback.
-        return _json({"error": "the server failed at this request; its log says more"}, 500)
-
-    app.add_exception_handler(ProtocolError, answer(400))
-    app.add_exception_handler(PictureError, answer(400))
-    app.add_exception_handler(PictureTooLargeError, answer(413))
-    app.add_exception_handler(UnknownFormatError, answer(415))
-    app.add_exception_handler(StarletteHTTPException, http_error)
-    app.add_exception_handler(MultiPartException, form_error)
-    app.add_exception_handler(ClientDisconnect, gone)
-    app.add_exception_handler(Exception, unexpected)
 
 
 class _Unrouted:

@@ -32,7 +32,9 @@ from model.strokes import BRUSH, render
 from serving import stream, units
 from serving.classify import File, classify
 from serving.errors import http_error
+from serving.explain import add_explain, explain_config
 from serving.models import Models
+from serving.picture_route import add_picture_route, picture_config
 from serving.pictures import PictureError
 from serving.predictor import Predictor
 from serving.settings import Settings
@@ -117,11 +119,14 @@ def page_config(predictor: Predictor) -> dict:
             "length": stream.MAX_LENGTH,
         },
         "stream": stream.PATH.lstrip("/"),
+        "input": signature.IMAGES,
         "outputs": {
             "image": stream.IMAGE,
             "answer": signature.PROBABILITIES,
             "belief": signature.STEP_PROBABILITIES,
         },
+        "explain": explain_config(predictor),
+        "picture": picture_config(),
         "layers": [layers[number] for number in sorted(layers)],
         "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,
         "opening": strokes[str(OPENING_DIGIT)],
@@ -206,6 +211,8 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
         raise HTTPException(404, "no files are kept here: POST /classify reads one")
 
     stream.add_stream(app, models)
+    add_explain(app, models)
+    add_picture_route(app, settings.max_pixels)
     app.mount("/live", LiveFiles(directory=LIVE))
     gr.mount_gradio_app(
         app,

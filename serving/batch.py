@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import multiprocessing
 import signal
 import sys
+from argparse import ArgumentTypeError
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,8 +27,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from serving.inputs import Input, InputError, Item, open_input
+from serving.models import find
 from serving.predictor import ModelError
-from serving.settings import Parser, Settings, variable_of, whole
+from serving.settings import Parser, Settings, paths, variable_of, whole
 from serving.table import COLUMNS, Reader, Rows
 
 STOPPED = 130
@@ -147,11 +149,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if settings.output.resolve() == settings.input.resolve():
             raise BatchError(f"--output would overwrite the input {settings.input}")
+        model = next(iter(find(settings.model).values()))
         images = open_input(settings.input, settings.raw)
         rows = write_table(
             images,
             settings.output,
-            model=settings.model,
+            model=model,
             raw=settings.raw,
             processes=settings.processes,
             batch=settings.batch,
@@ -190,12 +193,17 @@ def _parser() -> Parser:
         "--output", type=Path, required=True, metavar="FILE.csv", help="the table to write"
     )
     variable = variable_of("model")
+    try:
+        networks = paths(os.environ[variable]) if variable in os.environ else Settings.model
+    except ArgumentTypeError as error:
+        parser.error(f"{variable}: {error}")
     parser.add_argument(
         "--model",
+        nargs=1,
         type=Path,
-        default=os.environ.get(variable, Settings.model),
+        default=networks,
         metavar="FILE.onnx",
-        help=f"the network [{variable}, default: the released one]",
+        help=f"the network [{variable}, of several the first; default: the released one]",
     )
     parser.add_argument(
         "--raw",

@@ -1,17 +1,20 @@
 """An exported network as a Python object: arrays in, arrays out, nothing about HTTP."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from model import signature
+from model import cards, reference, signature
+from model.weights import Network, load_arrays
 from serving.verdict import Thresholds
 
 RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
+DEFAULT = "scanline"  # the network that answers where nobody chooses
+_SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give
 
 
 class ModelError(Exception):
@@ -46,17 +49,18 @@ class Predictor:
     """An ONNX network with the signature of `model.signature`.
 
     Args:
-        path: the ``.onnx`` file; a ``card.json`` beside it is read as `card`, else that
-            is an empty dict. Its thresholds become `thresholds` (`serving.verdict`).
+        path: the ``.onnx`` file; its card (`model.cards`) is read as `card`, an empty dict
+            where there is none. Its thresholds become `thresholds` (`serving.verdict`).
         threads: threads of one inference. One is best for single images (measured:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
 
     Raises:
-        ModelError: no such file, not an ONNX network, not with that signature, or a card
-            that is not a JSON object or has unusable thresholds.
+        ModelError: no such file, not an ONNX network, not with that signature, not the file
+            whose SHA-256 is in its card, or a card that is not a JSON object or has unusable
+            thresholds.
     """
 
-    def __init__(self, path: Path | str = RELEASE / "scanline.onnx", threads: int = 1):
+    def __init__(self, path: Path | str = RELEASE / f"{DEFAULT}.onnx", threads: int = 1):
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(
@@ -66,6 +70,10 @@ class Predictor:
             raise ModelError(
                 f"{self.path} is a Keras file: export it first with `python -m model.export`"
             )
+        self.name = self.path.stem
+        self.card = read_card(self.path)
+        self.thresholds = self._read_thresholds()
+        self._check_hash(self.path)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -82,8 +90,6 @@ class Predictor:
         self.output_names = [output.name for output in self.outputs]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
         self._check_signature()
-        self.card = self._read_card()
-        self.thresholds = self._read_thresholds()
 
     def _check_signature(self) -> None:
         if [i.name for i in self.inputs] != [signature.IMAGES]:
@@ -115,27 +121,52 @@ class Predictor:
             if node.type != "tensor(float)":
                 raise ModelError(f"{self.path}: {node.name} must be float32, found {node.type}")
 
-    @property
-    def _card_path(self) -> Path:
-        return self.path.with_name("card.json")
-
     def _read_thresholds(self) -> Thresholds:
         try:
             return Thresholds.from_card(self.card)
         except ValueError as error:
-            raise ModelError(f"{self._card_path}: {error}") from error
+            raise ModelError(f"{cards.card_path(self.path)}: {error}") from error
 
-    def _read_card(self) -> dict:
-        path = self._card_path
+    def _check_hash(self, path: Path) -> None:
+        expected = self.card.get("sha256", {}).get(path.name)
+        if expected is not None and expected != cards.sha256(path):
+            raise ModelError(
+                f"{path} is not the file that {cards.card_path(path)} describes (its SHA-256 is "
+                "another): fetch both anew, or export it again with `python -m model.export`"
+            )
+
+    @cached_property
+    def weights(self) -> Network | None:
+        """The network's numbers, from the ``.npz`` beside it; None where there is none.
+
+        Raises:
+            ModelError: it is damaged, or of another network.
+        """
+        path = self.path.with_suffix(".npz")
         if not path.is_file():
-            return {}
+            return None
+        self._check_hash(path)
+        again = "export the network again with `python -m model.export`"
         try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:  # not JSON, or not UTF-8
-            raise ModelError(f"{path} is not JSON: {error}") from error
-        if not isinstance(card, dict):
-            raise ModelError(f"{path} must hold a JSON object")
-        return card
+            network = load_arrays(path)
+        except ValueError as error:
+            raise ModelError(f"{error}: {again}") from error
+        if not self._computes(network):
+            raise ModelError(f"{path} holds other weights than {self.path}: {again}")
+        return network
+
+    def _computes(self, network: Network) -> bool:
+        """Whether the weights give what the session gives, for one random image."""
+        shape = (1, signature.STEPS, signature.PIXELS)
+        image = np.random.default_rng(0).uniform(0, signature.WHITE, shape).astype(np.float32)
+        actual = self.run(image)
+        try:
+            expected = reference.forward(network, image)
+            return expected.keys() == actual.keys() and all(
+                reference.relative_error(expected[name], actual[name]) < _SAME for name in actual
+            )
+        except (ValueError, LookupError, TypeError):  # shapes that do not fit, unknown words
+            return False
 
     def run(self, images: np.ndarray, outputs: list[str] | None = None) -> dict[str, np.ndarray]:
         """Run the network on a batch.
@@ -162,3 +193,15 @@ class Predictor:
             hidden_states={k: v for k, v in result.items() if signature.layer_of(k)},
             score=None if score is None else float(score[0]),
         )
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of the network `path`; an empty dict where there is none.
+
+    Raises:
+        ModelError: it is not a JSON object.
+    """
+    try:
+        return cards.read(cards.card_path(path))
+    except ValueError as error:
+        raise ModelError(str(error)) from error

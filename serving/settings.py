@@ -26,6 +26,11 @@ def _path(value: str) -> Path:
     return Path(_text(value))
 
 
+def paths(value: str) -> tuple[Path, ...]:
+    """Parse a variable that may name several: with ``:`` between them (Windows: ``;``)."""
+    return tuple(_path(part) for part in _text(value).split(os.pathsep))
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """A parser of whole numbers from `least` to `most`."""
 
@@ -71,8 +76,13 @@ class Settings:
     port: int = field(
         default=7860, metadata=_by(whole(0, 65535), "port to listen on; 0 takes a free one")
     )
-    model: Path = field(
-        default=RELEASE / "scanline.onnx", metadata=_by(_path, "the network, an .onnx file")
+    model: tuple[Path, ...] = field(
+        default=(RELEASE,),
+        metadata=_by(
+            paths,
+            "a network, an .onnx file, or a folder of them; give it several times for several "
+            f"(the variable: {os.pathsep!r} between them), the first answers where none is chosen",
+        ),
     )
     ui: bool = field(default=True, metadata=_by(_switch, "offer the page at /, not only the API"))
     max_body_bytes: int = field(
@@ -98,7 +108,7 @@ class Settings:
                 that names the flag or variable in fault (code 2).
         """
         parser = _parser()
-        flags = vars(parser.parse_args(argv))
+        flags = {name: _plain(value) for name, value in vars(parser.parse_args(argv)).items()}
         values = {}
         for setting in fields(cls):
             variable = variable_of(setting.name)
@@ -122,6 +132,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help lists all settings)\n")
 
 
+# How a flag is read, where that is not with the parser of the variable.
+_KINDS: dict[Callable[[str], Any], dict[str, Any]] = {
+    _switch: {"action": argparse.BooleanOptionalAction},
+    paths: {"action": "append", "type": _path, "metavar": "PATH"},
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m serving",
@@ -131,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for setting in fields(Settings):
         parse = setting.metadata["parse"]
-        kind = {"action": argparse.BooleanOptionalAction} if parse is _switch else {"type": parse}
+        kind = _KINDS.get(parse, {"type": parse})
         parser.add_argument(
             f"--{setting.name.replace('_', '-')}",
             default=argparse.SUPPRESS,  # so that only flags that were given win
@@ -142,7 +159,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _shown(default: Any) -> str:
-    if isinstance(default, Path):
-        return default.relative_to(RELEASE.parent.parent).as_posix()
+    if isinstance(default, tuple):
+        return ", ".join(path.relative_to(RELEASE.parent.parent).as_posix() for path in default)
     return str(int(default) if isinstance(default, bool) else default)

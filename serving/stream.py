@@ -1,11 +1,17 @@
-"""The live view's WebSocket: pen strokes in, everything that the network thought out.
+"""The live view's WebSocket: drawings in, everything that the network thought out.
 
-Page to server, one binary message for each drawing, little-endian (`read_strokes`)::
+Page to server, one binary message for each drawing, little-endian (`read_input`)::
 
     uint32                  sequence number, chosen by the page
     uint32                  number of strokes n
     uint32 × n              points of each stroke
     float32 × 2 × points    x, y of every point in 0..1 of the pad, y downwards
+
+or, where a picture takes the place of strokes (`serving.picture_route` prepares it)::
+
+    uint32                  sequence number
+    uint32                  2**32 - 1
+    uint8 × 28 × 28         the prepared image row by row, 0 (page) to 255 (ink)
 
 Server to page, one binary message for each drawing, little-endian (`pack_frame`)::
 
@@ -20,6 +26,9 @@ Server to page, one binary message for each drawing, little-endian (`pack_frame`
 The verdict is `serving.verdict`'s; ``between`` are the two digits that the network is not
 sure of, else null.
 
+``?model=NAME`` behind the path chooses the network. One that is not there, or broken, is told
+in a text message {"error"}, and the connection ends with the code 4404.
+
 A message that cannot be read is answered by a text message {"error", "sequence"}, and
 the connection lives on. The page keeps one drawing in flight and sends the newest one
 next, so nothing queues up here. ``live/protocol.js`` is the other end.
@@ -28,6 +37,7 @@ next, so nothing queues up here. ``live/protocol.js`` is the other end.
 import json
 import struct
 import time
+from typing import NamedTuple
 
 import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -35,10 +45,13 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
-from serving.predictor import Predictor
+from serving.errors import broken_model
+from serving.models import Models, UnknownModelError
+from serving.predictor import ModelError, Predictor
 from serving.verdict import judge
 
 PATH = "/live"
+NO_MODEL = 4404  # close code: of the range for applications, after HTTP's 404
 IMAGE = "image"
 # Minutes of steady drawing; more is no digit. The worst drawing within all three limits takes
 # 40 ms to render (measured), so that none holds up the other pages' for longer. The page has
@@ -47,7 +60,9 @@ MAX_POINTS = 5_000
 MAX_STROKES = 100
 MAX_LENGTH = 50.0  # of all strokes together, in sides of the pad
 
+ROWS = 2**32 - 1  # in place of the number of strokes: prepared rows follow
 _HEAD = struct.Struct("<II")
+_PIXELS = signature.STEPS * signature.PIXELS
 _MAX_BYTES = _HEAD.size + 4 * MAX_STROKES + 8 * MAX_POINTS
 _ROUNDING = 0.01  # sides by which the page's own sum may differ
 
@@ -102,6 +117,39 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
     return sequence, [stroke for stroke in strokes if len(stroke)]
 
 
+class Input(NamedTuple):
+    """A drawing as the network gets it.
+
+    `image` is float32 (28, 28), 0 (page) to 255 (ink); `strokes` are `read_strokes`'s, None
+    where the page sent a picture's prepared rows.
+    """
+
+    sequence: int
+    image: np.ndarray
+    has_ink: bool
+    strokes: list[np.ndarray] | None
+
+
+def read_input(message: bytes) -> Input:
+    """Take a drawing apart and bring it into MNIST's convention.
+
+    Raises:
+        StrokesError: see `read_strokes`; prepared rows that are too few or too many.
+    """
+    if len(message) < _HEAD.size or _HEAD.unpack_from(message)[1] != ROWS:
+        sequence, strokes = read_strokes(message)
+        seen = preprocess(render(strokes))
+        return Input(sequence, seen.image, seen.has_ink, strokes)
+    [sequence, _] = _HEAD.unpack_from(message)
+    if len(message) != _HEAD.size + _PIXELS:
+        raise StrokesError(
+            f"a prepared image has {_PIXELS} bytes, not {len(message) - _HEAD.size}", sequence
+        )
+    pixels = np.frombuffer(message, np.uint8, offset=_HEAD.size)
+    image = pixels.reshape(signature.STEPS, signature.PIXELS).astype(np.float32)
+    return Input(sequence, image, bool(image.any()), None)
+
+
 def pack_frame(header: dict, tensors: dict[str, np.ndarray]) -> bytes:
     """Put a reading into one binary message; see the module's docstring."""
     header["tensors"] = [{"name": name, "shape": array.shape} for name, array in tensors.items()]
@@ -112,14 +160,13 @@ def pack_frame(header: dict, tensors: dict[str, np.ndarray]) -> bytes:
 
 
 def read_drawing(message: bytes, predictor: Predictor) -> bytes:
-    """Answer one message of the page: strokes in, a frame out.
+    """Answer one message of the page: a drawing in, a frame out.
 
     Raises:
-        StrokesError: see `read_strokes`.
+        StrokesError: see `read_input`.
     """
     started = time.perf_counter()
-    sequence, strokes = read_strokes(message)
-    seen = preprocess(render(strokes))
+    seen = read_input(message)
     tensors = {IMAGE: seen.image}
     tensors |= {name: array[0] for name, array in predictor.run(seen.image[None]).items()}
     score = tensors.get(signature.SCORE)
@@ -129,8 +176,8 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
         predictor.thresholds,
     )
     header = {
-        "sequence": sequence,
-        "has_ink": bool(seen.has_ink),
+        "sequence": seen.sequence,
+        "has_ink": seen.has_ink,
         "verdict": {
             "rejected": verdict.rejected,
             "reason": verdict.reason,
@@ -141,13 +188,20 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
     return pack_frame(header, tensors)
 
 
-def add_stream(app: FastAPI, predictor: Predictor) -> None:
+def add_stream(app: FastAPI, models: Models) -> None:
     """Add the WebSocket route to `app`."""
 
     @app.websocket(PATH)
-    async def live(socket: WebSocket) -> None:
+    async def live(socket: WebSocket, model: str | None = None) -> None:
         await socket.accept()
         try:
+            try:
+                predictor = models.choose(model)
+            except (UnknownModelError, ModelError) as error:
+                broken = isinstance(error, ModelError)
+                await socket.send_json({"error": broken_model(error) if broken else str(error)})
+                await socket.close(NO_MODEL)
+                return
             while True:
                 event = await socket.receive()
                 if event["type"] == "websocket.disconnect":

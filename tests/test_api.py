@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from model import signature
 from serving import api, schemas
-from serving.predictor import Predictor
+from serving.models import Models
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, TINY_VERSION, save_tiny_model
 
@@ -26,14 +26,19 @@ BODY_TYPES = {"content-type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_model):
-    return Predictor(tiny_model)
+def models(tiny_model):
+    return Models([tiny_model])
 
 
 @pytest.fixture(scope="module")
-def client(predictor):
+def predictor(models):
+    return models.default
+
+
+@pytest.fixture(scope="module")
+def client(models):
     # A 500 must come as an answer here, as it does to a real client, not as an exception.
-    with TestClient(api.create_app(predictor, SETTINGS), raise_server_exceptions=False) as client:
+    with TestClient(api.create_app(models, SETTINGS), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -132,8 +137,8 @@ def test_model_metadata_and_readiness(client, path):
 
 
 def test_model_without_a_version_is_version_1(tmp_path):
-    model = Predictor(save_tiny_model(tmp_path / "m.onnx", version=None))
-    client = TestClient(api.create_app(model, SETTINGS))
+    models = Models([save_tiny_model(tmp_path / "m.onnx", version=None)])
+    client = TestClient(api.create_app(models, SETTINGS))
     assert client.get("/v2/models/m/versions/1/ready").status_code == 200
 
 
@@ -271,8 +276,8 @@ def test_docs_load_nothing_from_elsewhere(client):
 
 
 def test_the_score_is_an_output_like_any_other(doubting_model, images):
-    model = Predictor(doubting_model)
-    client = TestClient(api.create_app(model, SETTINGS))
+    models = Models([doubting_model])
+    client = TestClient(api.create_app(models, SETTINGS))
     path = "/v2/models/doubting"
     described = client.get(path).json()["outputs"]
     assert {"name": signature.SCORE, "datatype": "FP32", "shape": [-1, 1]} in described
@@ -280,8 +285,62 @@ def test_the_score_is_an_output_like_any_other(doubting_model, images):
     body = {**request(images), "outputs": [{"name": signature.SCORE}]}
     [output] = client.post(f"{path}/infer", json=body).json()["outputs"]
     assert output["shape"] == [len(images), 1]
-    expected = model.run(images)[signature.SCORE].ravel()
+    expected = models.default.run(images)[signature.SCORE].ravel()
     np.testing.assert_array_equal(np.float32(output["data"]), expected)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory, tiny_model, doubting_model):
+    """A client of three networks; of the third only the card can be read."""
+    folder = tmp_path_factory.mktemp("more")
+    (folder / "broken.onnx").write_bytes(b"not a network")
+    models = Models([tiny_model, doubting_model, save_tiny_model(folder / "a.onnx").parent])
+    with TestClient(api.create_app(models, SETTINGS), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", ["tiny", "doubting", "a"])
+def test_each_of_several_networks_has_its_paths(several, images, name):
+    path = f"/v2/models/{name}"
+    described = several.get(path).json()
+    assert described["name"] == name
+    assert several.get(f"{path}/ready").json() == {"name": name, "ready": True}
+    answer = several.post(f"{path}/infer", json=request(images)).json()
+    assert answer["model_name"] == name
+    names = [output["name"] for output in answer["outputs"]]
+    assert names == [output["name"] for output in described["outputs"]]
+    assert (signature.SCORE in names) == (name == "doubting")
+
+
+def test_classify_asks_the_network_that_is_named(several):
+    def ask(query: str) -> dict:
+        return several.post(f"/classify{query}", content=png(seven()), headers=BODY_TYPES).json()
+
+    assert ask("") == ask("?model=tiny")
+    assert ask("")["results"][0]["score"] is None
+    assert ask("?model=doubting")["model"] == "doubting"
+    assert ask("?model=doubting")["results"][0]["score"] is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v2/models/no"), ("GET", "/v2/models/no/ready"), ("POST", "/classify?model=no")],
+)
+def test_an_unknown_network_is_told_with_those_there_are(several, method, path):
+    message = error_of(several.request(method, path, content=b"x"), 404)
+    assert message == "no model 'no' here: choose one of 'tiny', 'doubting', 'a', 'broken'"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v2/models/broken/ready"), ("POST", "/classify?model=broken")],
+)
+def test_a_broken_network_is_for_the_log(several, method, path, caplog):
+    message = error_of(several.request(method, path, content=b"x"), 503)
+    assert "log" in message
+    assert "broken.onnx" not in message
+    assert "broken.onnx is not a readable ONNX network" in caplog.text
+    assert several.get("/v2/models/tiny/ready").status_code == 200
 
 
 # --- What a client can get wrong --------------------------------------------------------
@@ -435,8 +494,8 @@ def test_wrong_method(client, method, path, allow):
     assert response.headers["allow"] == allow
 
 
-def test_page_mounted_at_the_root_takes_no_path_of_the_api(predictor):
-    app = api.create_app(predictor, SETTINGS)
+def test_page_mounted_at_the_root_takes_no_path_of_the_api(models):
+    app = api.create_app(models, SETTINGS)
 
     async def page(_scope, _receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -451,11 +510,11 @@ def test_page_mounted_at_the_root_takes_no_path_of_the_api(predictor):
     assert client.get("/v2").status_code == 200
 
 
-def test_unexpected_exception_is_json_too(predictor, images, monkeypatch):
+def test_unexpected_exception_is_json_too(models, predictor, images, monkeypatch):
     def fail(*_):
         raise RuntimeError("unexpected")
 
     monkeypatch.setattr(predictor, "run", fail)
-    client = TestClient(api.create_app(predictor, SETTINGS), raise_server_exceptions=False)
+    client = TestClient(api.create_app(models, SETTINGS), raise_server_exceptions=False)
     error_of(client.post(INFER, json=request(images)), 500)
     monkeypatch.undo()

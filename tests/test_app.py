@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import itertools
+import json
 import re
 
 import gradio as gr
@@ -19,23 +20,35 @@ from model.strokes import BRUSH, render
 from serving import app as page
 from serving import stream, units
 from serving.api import create_app
+from serving.models import Models
 from serving.predictor import Predictor
 from serving.settings import Settings
-from tests.conftest import TINY_UNITS
+from tests.conftest import TINY_UNITS, save_tiny_model
 
 SETTINGS = Settings(max_pixels=1_000_000)
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_model):
-    return Predictor(tiny_model)
+def models(tiny_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("more")
+    for name, doubts in (("plain", False), ("described", True)):
+        save_tiny_model(folder / f"{name}.onnx", doubts=doubts)
+    card = {"preset": "elman", "parameters": 7, "description": "a test"}
+    card |= {"test": {"error_percent": 1.5}}
+    (folder / "described.card.json").write_text(json.dumps(card))
+    return Models([tiny_model, folder])
 
 
 @pytest.fixture(scope="module")
-def client(predictor):
+def predictor(models):
+    return models.default
+
+
+@pytest.fixture(scope="module")
+def client(models):
     # Without a running loop Gradio makes some of its own and never closes them.
     async def mount() -> FastAPI:
-        return page.mount(create_app(predictor, SETTINGS), predictor, SETTINGS)
+        return page.mount(create_app(models, SETTINGS), models, SETTINGS)
 
     with TestClient(asyncio.run(mount())) as client:
         yield client
@@ -122,6 +135,31 @@ def test_the_config_describes_the_network(config):
     assert layer["forward"]["units"] == TINY_UNITS
     assert config["range"] == [-1, 1]  # tanh
     assert config["model"]["name"] == "tiny"
+
+
+def test_the_config_lists_every_network(config):
+    unknown = dict.fromkeys(("preset", "parameters", "testErrorPercent", "description"))
+    described = {"preset": "elman", "parameters": 7, "testErrorPercent": 1.5}
+    assert config["models"] == [
+        {"name": "tiny"} | unknown,
+        {"name": "described", "description": "a test"} | described,
+        {"name": "plain"} | unknown,
+    ]
+
+
+def test_the_config_of_another_network(client, config):
+    assert client.get("/live/config.json?model=tiny").json() == config
+    other = client.get("/live/config.json?model=described").json()
+    assert other["model"] == config["models"][1]
+    assert other["models"] == config["models"]
+    assert other.keys() == config.keys()
+    answer = client.get("/live/config.json?model=no")
+    assert answer.status_code == 404
+    assert "'tiny', 'described', 'plain'" in answer.json()["error"]
+
+
+def test_a_card_with_something_else_in_it_is_no_trouble():
+    assert page.summary("a", {"test": 3, "preset": "x"})["testErrorPercent"] is None
 
 
 def test_every_unit_stands_in_one_group(config):

@@ -328,11 +328,19 @@ def test_numpy_finds_one_thread_set_when_it_is_imported(module):
     assert result.stdout.split() == ["1"]
 
 
-def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings):
+@pytest.mark.parametrize("others", ["", f"{os.pathsep}other.onnx"])
+def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, others):
     model = save_tiny_model(tmp_path / "m.onnx", doubts=True)
-    monkeypatch.setenv("SCANLINE_MODEL", str(model))
+    monkeypatch.setenv("SCANLINE_MODEL", f"{model}{others}")
     path = save(tmp_path / "d.npz", drawings)
     assert main([str(path), "--output", str(tmp_path / "out.csv")]) == 0
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert_read(rows, [preprocess(drawing).image for drawing in drawings], model)
+
+
+def test_an_empty_variable_is_told(monkeypatch, capsys):
+    monkeypatch.setenv("SCANLINE_MODEL", " ")
+    with pytest.raises(SystemExit, match="2"):
+        main(["d.npz", "--output", "out.csv"])
+    assert "SCANLINE_MODEL: a value is needed" in capsys.readouterr().err

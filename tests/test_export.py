@@ -1,12 +1,14 @@
 """The export command: both formats, held against the oracle; nothing written that fails."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
 import pytest
 
-from model import export, reference, weights
+from model import cards, export, reference, weights
+from serving.predictor import Predictor
 from tests.digits import save_digits
 from tests.networks import CONFIGS, random_images, random_network
 
@@ -32,7 +34,44 @@ def exported(keras_file, tmp_path_factory):
 def test_layout(exported):
     assert (exported / "tiny.onnx").is_file()
     assert (exported / "tiny" / "3" / "saved_model.pb").is_file()
-    assert sorted(path.name for path in exported.iterdir()) == ["card.json", "tiny", "tiny.onnx"]
+    names = sorted(path.name for path in exported.iterdir())
+    assert names == ["tiny", "tiny.card.json", "tiny.npz", "tiny.onnx"]
+
+
+def test_the_arrays_are_the_networks(keras_file, exported):
+    images = random_images(3)
+    expected = reference.forward(weights.load(keras_file), images)
+    actual = reference.forward(weights.load_arrays(exported / "tiny.npz"), images)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value)
+
+
+def test_the_card_goes_along_with_the_hashes_of_what_was_written(keras_file, exported):
+    card = cards.read(exported / "tiny.card.json")
+    hashes = {name: cards.sha256(exported / name) for name in ("tiny.onnx", "tiny.npz")}
+    assert card == cards.read(cards.card_path(keras_file)) | {"sha256": hashes}
+    assert Predictor(exported / "tiny.onnx").weights.bidirectional
+
+
+def test_an_export_into_the_networks_folder_keeps_one_card(keras_file, tmp_path):
+    copy = shutil.copy(keras_file, tmp_path)
+    for name, source in (("card.json", {"sha256": {"tiny.onnx": "old"}}), ("tiny.card.json", {})):
+        cards.write(tmp_path / name, source | {"preset": "x"})
+        assert export.main([str(copy), "--out", str(tmp_path), "--format", "onnx"]) == 0
+        card = cards.read(tmp_path / name)
+        assert card["preset"] == "x"
+        assert card["sha256"]["tiny.onnx"] == cards.sha256(tmp_path / "tiny.onnx")
+        names = {"tiny.keras", "tiny.onnx", "tiny.npz", "card.json", name}
+        assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_damaged_card_ends_in_one_line(keras_file, tmp_path, capsys):
+    copy = shutil.copy(keras_file, tmp_path)
+    (tmp_path / "card.json").write_text("{")
+    out = tmp_path / "out"
+    assert export.main([str(copy), "--out", str(out), "--format", "onnx"]) == 2
+    assert "card.json is not JSON" in capsys.readouterr().err
+    assert not list(out.glob("*"))
 
 
 def test_saved_model_by_name_as_tf_serving_calls_it(keras_file, exported):

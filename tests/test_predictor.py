@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from model import signature
+from model import cards, onnx_graph, reference, signature, weights
 from serving.predictor import ModelError, Predictor
 from serving.verdict import Thresholds
 from tests.conftest import THRESHOLDS, TINY_UNITS, TINY_VERSION, save_card, save_tiny_model
+from tests.networks import CONFIGS, random_network
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,75 @@ def test_card_beside_the_model(tmp_path):
         (tmp_path / "card.json").write_text(broken)
         with pytest.raises(ModelError, match=r"card\.json"):
             Predictor(model)
+
+
+def test_a_card_of_its_own_goes_before_the_folders(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx")
+    save_card(model)
+    cards.write(tmp_path / "m.card.json", {"thresholds": {"confidence": 0.5}})
+    assert Predictor(model).thresholds == Thresholds(confidence=0.5)
+    other = save_tiny_model(tmp_path / "other.onnx")
+    assert Predictor(other).thresholds == Thresholds(**THRESHOLDS)
+
+
+def test_another_file_than_the_cards_is_refused(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx")
+    save_card(model, sha256={"m.onnx": cards.sha256(model), "elsewhere.onnx": "0"})
+    assert Predictor(model).name == "m"
+    save_tiny_model(model, version="another")
+    with pytest.raises(ModelError, match=r"m\.onnx is not the file that .*export it again"):
+        Predictor(model)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """An exported network with its weights and without a card."""
+    path = tmp_path_factory.mktemp("exported") / "net.onnx"
+    network = weights.from_keras(random_network(CONFIGS["window and score"]))
+    path.write_bytes(onnx_graph.build(network).SerializeToString())
+    weights.save_arrays(network, path.with_suffix(".npz"))
+    return path
+
+
+def test_weights_beside_the_network_compute_the_same(exported, images):
+    predictor = Predictor(exported)
+    actual = predictor.run(images)
+    expected = reference.forward(predictor.weights, images)
+    for name, array in expected.items():
+        assert reference.relative_error(array, actual[name]) < 1e-5
+    assert predictor.weights is predictor.weights
+
+
+def test_a_network_without_weights_has_none(predictor):
+    assert predictor.weights is None
+
+
+@pytest.mark.parametrize("other", ["another seed", "stacked", "text", "wrong hash"])
+def test_weights_that_are_not_the_networks_are_refused(exported, tmp_path, other):
+    model = tmp_path / "net.onnx"
+    model.write_bytes(exported.read_bytes())
+    path = model.with_suffix(".npz")
+    if other == "text":
+        path.write_text("hello")
+    elif other == "wrong hash":
+        path.write_bytes(exported.with_suffix(".npz").read_bytes())
+        save_card(model, sha256={"net.npz": "0" * 64})
+    else:
+        config = CONFIGS.get(other, CONFIGS["window and score"])
+        weights.save_arrays(weights.from_keras(random_network(config, seed=1)), path)
+    predictor = Predictor(model)  # it answers all the same
+    with pytest.raises(ModelError, match=r"net\.npz .*python -m model\.export"):
+        predictor.weights  # noqa: B018
+
+
+def test_weights_whose_shapes_do_not_fit_are_refused(exported, tmp_path):
+    model = tmp_path / "net.onnx"
+    model.write_bytes(exported.read_bytes())
+    with np.load(exported.with_suffix(".npz")) as file:
+        arrays = dict(file) | {"readout.kernel": np.zeros((2, 2), np.float32)}
+    np.savez(model.with_suffix(".npz"), **arrays)
+    with pytest.raises(ModelError, match=r"net\.npz holds other weights"):
+        Predictor(model).weights  # noqa: B018
 
 
 def test_thresholds_come_from_the_card(tmp_path):

@@ -1,10 +1,12 @@
 """Flags and environment variables."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from serving.predictor import RELEASE
 from serving.settings import Settings, variable_of
 
 
@@ -12,7 +14,7 @@ def test_defaults_serve_this_machine_only():
     settings = Settings.parse([], {})
     assert settings == Settings()
     assert (settings.host, settings.port, settings.ui) == ("127.0.0.1", 7860, True)
-    assert settings.model.name == "scanline.onnx"
+    assert settings.model == (RELEASE,)
 
 
 def test_flag_wins_over_environment():
@@ -30,7 +32,7 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
     values = {
         "host": ("::1", "::1"),
         "port": ("80", 80),
-        "model": ("a b.onnx", Path("a b.onnx")),
+        "model": ("a b.onnx", (Path("a b.onnx"),)),
         "max_body_bytes": ("2048", 2048),
         "max_pixels": ("1000", 1000),
         "max_batch": ("7", 7),
@@ -42,6 +44,15 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
         assert getattr(Settings.parse([], {variable_of(name): text}), name) == value
 
 
+def test_several_networks_by_flag_and_by_variable():
+    expected = (Path("b.onnx"), Path("folder"))
+    variable = {"SCANLINE_MODEL": os.pathsep.join(["b.onnx", "folder"])}
+    assert Settings.parse([], variable).model == expected
+    assert Settings.parse(["--model", "b.onnx", "--model", "folder"], {}).model == expected
+    one = f"a{os.pathsep}b.onnx"  # a flag names one file, whatever is in its name
+    assert Settings.parse(["--model", one], variable).model == (Path(one),)
+
+
 @pytest.mark.parametrize(
     ("argv", "environ", "culprit"),
     [
@@ -51,8 +62,10 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
         (["--max-batch", "0"], {}, "--max-batch"),
         (["--log-level", "loud"], {}, "--log-level"),
         (["--host", ""], {}, "--host"),
+        (["--model", ""], {}, "--model"),
         (["--speed", "9"], {}, "--speed"),
         ([], {"SCANLINE_PORT": "tcp://10.0.0.1:7860"}, "SCANLINE_PORT"),
+        ([], {"SCANLINE_MODEL": f"a.onnx{os.pathsep}"}, "SCANLINE_MODEL"),
         ([], {"SCANLINE_UI": "maybe"}, "SCANLINE_UI"),
         ([], {"SCANLINE_MAX_PIXELS": "-1"}, "SCANLINE_MAX_PIXELS"),
     ],
@@ -71,5 +84,5 @@ def test_help_lists_every_variable_and_default(capsys):
         Settings.parse(["--help"], {})
     assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "SCANLINE_MODEL, default: model/release/scanline.onnx" in text
+    assert "SCANLINE_MODEL, default: model/release" in text
     assert all(variable_of(setting.name) in text for setting in fields(Settings))

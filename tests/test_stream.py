@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
 from serving import stream
+from serving.models import Models
 from serving.predictor import Predictor
+from tests.conftest import save_tiny_model
 
 SEVEN = [np.array([[0.25, 0.2], [0.75, 0.2], [0.45, 0.85]], np.float32)]
 
@@ -39,14 +42,22 @@ def unpack(frame: bytes) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_model):
-    return Predictor(tiny_model)
+def models(tiny_model, doubting_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("more")
+    save_tiny_model(folder / "a.onnx")
+    (folder / "broken.onnx").write_bytes(b"not a network")
+    return Models([tiny_model, doubting_model, folder])
 
 
 @pytest.fixture(scope="module")
-def client(predictor):
+def predictor(models):
+    return models.default
+
+
+@pytest.fixture(scope="module")
+def client(models):
     app = FastAPI()
-    stream.add_stream(app, predictor)
+    stream.add_stream(app, models)
     with TestClient(app) as client:
         yield client
 
@@ -186,3 +197,26 @@ def test_the_connection_survives_bad_messages(client):
         header, tensors = unpack(socket.receive_bytes())
     assert header["sequence"] == 6
     assert tensors[signature.PROBABILITIES].sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny", "doubting", "a"])
+def test_the_address_chooses_the_network(client, models, name):
+    with client.websocket_connect(f"{stream.PATH}?model={name}") as socket:
+        socket.send_bytes(message(SEVEN))
+        _, tensors = unpack(socket.receive_bytes())
+    assert list(tensors) == [stream.IMAGE, *models[name].output_names]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("no", "no model 'no' here: choose one of 'tiny', 'doubting', 'a', 'broken'"),
+        ("broken", "this model cannot be used: the server's log says why"),
+    ],
+)
+def test_a_network_that_cannot_be_had_ends_the_connection(client, name, error):
+    with client.websocket_connect(f"{stream.PATH}?model={name}") as socket:
+        assert socket.receive_json() == {"error": error}
+        with pytest.raises(WebSocketDisconnect) as end:
+            socket.receive_json()
+    assert end.value.code == stream.NO_MODEL == 4404

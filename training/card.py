@@ -1,20 +1,23 @@
-"""The model card: what a network is, how it came to be and how good it is, as JSON."""
+"""The model card: what a network is, how it came to be and how good it is.
+
+For machines it is JSON (where it lies: `model.cards`), for people Markdown.
+"""
 
 import json
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-NAME = "card.json"
 VERSION = "1"  # of the released network; also the version in the inference protocol
 
 
 def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """Put a run's settings and figures together; `training.release` adds the files' hashes."""
+    """Put a run's settings and figures together; `training.release` adds name and hashes."""
     training = settings["training"]
     return {
-        "name": "scanline",
+        "name": training["preset"],
         "version": VERSION,
         "preset": training["preset"],
         "network": settings["network"],
@@ -34,10 +37,6 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "test": metrics["test"],
         "licence": "Apache-2.0",
     }
-
-
-def write(path: Path, card: dict[str, Any]) -> None:
-    path.write_text(json.dumps(card, indent=2) + "\n")
 
 
 def commit() -> str | None:
@@ -70,6 +69,25 @@ def _training_data(settings: dict[str, Any]) -> str:
     )
 
 
+def to_index(cards: Sequence[dict[str, Any]]) -> str:
+    """One table of all networks in a folder, each with a link to its own card."""
+    rows = "\n".join(
+        f"| [{card['name']}]({card['name']}.md) | `{card['preset']}` | {card['parameters']:,} | "
+        f"{_error(card['test'])} | {card['epochs']} | `{card['command']}` |"
+        for card in cards
+    )
+    return f"""# Released networks
+
+Written by `python -m training.release`, which adds one or replaces it. Of each there are
+`NAME.keras`, `NAME.onnx`, `NAME.npz` (the weights as plain arrays), and its card: `NAME.md` and
+`NAME.card.json`. App and API offer them all; the default is `scanline`.
+
+| network | preset | parameters | MNIST test error | epochs | command |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
 def to_markdown(card: dict[str, Any]) -> str:
     """The model card for people (after Mitchell et al. 2019, Model Cards)."""
     validation, test = card["validation"], card["test"]
@@ -78,11 +96,12 @@ def to_markdown(card: dict[str, Any]) -> str:
     hashes = "\n".join(f"- `{name}`: `{value}`" for name, value in card["sha256"].items())
     return f"""# Model card: {card["name"]}, version {card["version"]}
 
-Written by `python -m training.release`; the same figures for machines: `card.json`.
+Written by `python -m training.release`; the same figures for machines:
+`{card["name"]}.card.json`.
 
-A `{card["preset"]}` network ({card["parameters"]:,} parameters) of vanilla recurrent
-layers reads the 28 rows of an image from top to bottom and from bottom to top, and says
-which digit 0 to 9 it is. Inputs, outputs and their units: `model/signature.py`.
+{_what(card)}
+
+Inputs, outputs and their units: `model/signature.py`.
 
 | | |
 |---|---|
@@ -112,12 +131,25 @@ SHA-256:
 """
 
 
+def _what(card: dict[str, Any]) -> str:
+    way = "from top to bottom"
+    if card["network"]["bidirectional"]:
+        way += " and from bottom to top"
+    told = f"{card['description']}\n\n" if card.get("description") else ""
+    return told + (
+        f"A `{card['preset']}` network ({card['parameters']:,} parameters) of vanilla recurrent\n"
+        f"layers reads the 28 rows of an image {way}, and says\n"
+        "which digit 0 to 9 it is."
+    )
+
+
 def _limits(card: dict[str, Any]) -> str:
     """What the network is good for, by what it was trained on."""
     use = "**Use it for** digits drawn or photographed alone and prepared by `model/preprocess.py`."
     doubt = "answers with a digit whatever it is shown"
     if "score" in card["thresholds"]:
-        doubt = "overlooks some drawings that are no digit (how many: `evaluation.json`)"
+        told = f"`{card['name']}.evaluation.json`"
+        doubt = f"overlooks some drawings that are no digit (how many: {told})"
     return f"""{use}
 Thresholds for rejecting an answer: `{json.dumps(card["thresholds"])}`, chosen on validation
 digits; probabilities are calibrated on them too (temperature {card["temperature"]}).

@@ -25,7 +25,7 @@ def run(
     """Evaluate and write everything into `out`.
 
     Args:
-        model: a ``.keras`` or ``.onnx`` file; a ``card.json`` beside it may hold thresholds.
+        model: a ``.keras`` or ``.onnx`` file; its card (`model.cards`) may hold thresholds.
         data_path: ``mnist.npz`` or its folder, where the other sources are looked for too.
         out: folder to write.
         validation: digits at the end of the training set that the network never saw.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from model import cards
 from model.weights import load_keras
 from training import card, data, folder, report
 from training.calibrate import calibrate
@@ -51,7 +52,7 @@ def finish(
     }
     report.write_csv(out / "metrics.csv", progress.history)
     _write_pictures(config, out, progress, on_test)
-    folder.write_json(out / card.NAME, card.make(settings, metrics))
+    folder.write_json(out / cards.NAME, card.make(settings, metrics))
     folder.write_json(out / METRICS, metrics)  # last: it marks the run as finished
     low, high = (100 * end for end in on_test.interval)
     print(

@@ -1,13 +1,12 @@
 """Which drawings a network's card rejects: the rule of the app, for whole arrays."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from model import cards
 from model.signature import PROBABILITIES, SCORE
-from training import card
 from training.errors import TrainingError
 
 
@@ -22,20 +21,18 @@ class Thresholds:
 
     @classmethod
     def beside(cls, model: Path) -> "Thresholds":
-        """What the ``card.json`` beside the network says under "thresholds", if anything.
+        """What the network's card says under "thresholds", if anything.
 
         Raises:
             TrainingError: the card is not JSON, or a threshold is not a number in 0..1.
         """
-        path = model.with_name(card.NAME)
-        if not path.is_file():
-            return cls()
+        path = cards.card_path(model)
         try:
-            thresholds = cls(**json.loads(path.read_text(encoding="utf-8")).get("thresholds", {}))
+            thresholds = cls(**cards.read(path).get("thresholds", {}))
             for value in (thresholds.score, thresholds.confidence):
                 if value is not None and not 0 <= value <= 1:
                     raise ValueError(f"{value} is not in 0..1")
-        except (ValueError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, TypeError) as error:
             raise TrainingError(
                 f"{path}: a JSON object is needed whose thresholds, if any, are score and "
                 f"confidence, 0..1 each: {error}"
