@@ -126,6 +126,7 @@ def page_config(predictor: Predictor) -> dict:
             "belief": signature.STEP_PROBABILITIES,
         },
         "explain": explain_config(predictor),
+        "hasScore": signature.SCORE in predictor.output_names,
         "picture": picture_config(),
         "layers": [layers[number] for number in sorted(layers)],
         "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,

@@ -6,8 +6,8 @@ and answers with a frame (`pack_frame`), whose header is {"sequence", "has_ink",
 
 ====================== =========== =========================================================
 ``row_gradient``       (28, 28)    ∂d/∂pixel, pixels scaled to 0..1
-``row_influence``      (28,)       Σ ∂d/∂pixel × pixel over a row: what d gains if the row's
-                                   ink grows by a small share, by that share
+``row_influence``      (28,)       Σ ∂d/∂pixel × pixel over a row: d's gain for each share by
+                                   which the row's ink grows, for small ones
 ``erased_rows``        (28, 10)    the answer's probabilities with row t of the image blank
 ``erased_strokes``     (n, 10)     the same with stroke n not drawn; only where 2 to 20 strokes
                                    have points
@@ -29,14 +29,14 @@ from itertools import accumulate
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 
-from model import backward, signature
+from model import backward, reference, signature
 from model.preprocess import preprocess
 from model.strokes import render
 from model.weights import Network
 from serving.errors import broken_model, json_answer
 from serving.inspector import inspect_unit
 from serving.models import Models
-from serving.predictor import ModelError, Predictor
+from serving.predictor import ModelError, Predictor, Reading
 from serving.stream import StrokesError, pack_frame, read_input
 from serving.verdict import judge
 
@@ -91,7 +91,7 @@ def explain(message: bytes, predictor: Predictor, network: Network) -> bytes:
     tensors: dict[str, np.ndarray] = {}
     if drawing.has_ink:
         reading = predictor.read(drawing.image)
-        states, digit = reading.hidden_states, reading.digit
+        digit, states = reading.digit, _states(network, drawing.image, reading)
         verdict = judge(reading.probabilities, reading.score, predictor.thresholds)
         leader = int(reading.step_probabilities[-1].argmax())
         header |= {"digit": digit, "between": verdict.between, "belief_digit": leader}
@@ -106,6 +106,18 @@ def explain(message: bytes, predictor: Predictor, network: Network) -> bytes:
         }
     header["milliseconds"] = round(1000 * (time.perf_counter() - started), 3)
     return pack_frame(header, tensors)
+
+
+def _states(network: Network, image: np.ndarray, reading: Reading) -> dict[str, np.ndarray]:
+    """What the backward pass starts from.
+
+    relu's derivative is the same for rounded states. tanh's, 1 - h², has few digits left where
+    float32 rounds h near ±1: those states are computed anew, in float64.
+    """
+    if all(layer.activation == "relu" for layer in network.layers):
+        return reading.hidden_states
+    outputs = reference.forward(network, image[None])
+    return {name: outputs[name][0] for name in reading.hidden_states}
 
 
 def _erased(
