@@ -150,6 +150,49 @@ def test_a_frame_holds_what_the_network_saw_and_said(client, predictor):
         np.testing.assert_array_equal(tensors[name], array[0], err_msg=name)
 
 
+def rows_message(image: np.ndarray, sequence: int = 1) -> bytes:
+    return struct.pack("<II", sequence, stream.ROWS) + image.astype(np.uint8).tobytes()
+
+
+def test_prepared_rows_take_the_place_of_strokes(client):
+    image = preprocess(render(SEVEN)).image
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message(SEVEN, sequence=1))
+        drawn = unpack(socket.receive_bytes())
+        socket.send_bytes(rows_message(image, sequence=2))
+        header, tensors = unpack(socket.receive_bytes())
+    assert header["sequence"] == 2
+    assert header["has_ink"] is True
+    assert header["verdict"] == drawn[0]["verdict"]
+    assert list(tensors) == list(drawn[1])
+    for name, array in drawn[1].items():
+        np.testing.assert_array_equal(tensors[name], array, err_msg=name)
+
+
+def test_an_input_says_where_it_comes_from():
+    drawn = stream.read_input(message(SEVEN, sequence=3))
+    picture = stream.read_input(rows_message(drawn.image, sequence=2**32 - 1))
+    assert (drawn.sequence, picture.sequence) == (3, 2**32 - 1)
+    np.testing.assert_array_equal(drawn.strokes[0], SEVEN[0])
+    assert picture.strokes is None
+    assert picture.image.dtype == drawn.image.dtype == np.float32
+    np.testing.assert_array_equal(picture.image, drawn.image)
+    assert drawn.has_ink
+    assert picture.has_ink
+    assert not stream.read_input(rows_message(np.zeros((28, 28)))).has_ink
+
+
+@pytest.mark.parametrize("change", [b"", b"\x00" * 783, b"\x00" * 785, bytes(20 * 2**20)])
+def test_prepared_rows_of_another_size_are_refused(client, change):
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(struct.pack("<II", 8, stream.ROWS) + change)
+        answer = socket.receive_json()
+    assert answer == {
+        "error": f"a prepared image has 784 bytes, not {len(change)}",
+        "sequence": 8,
+    }
+
+
 def test_no_ink_is_said(client):
     with client.websocket_connect(stream.PATH) as socket:
         socket.send_bytes(message([]))

@@ -4,7 +4,9 @@
 import { Alert } from "./alert.js";
 import { Connection } from "./connection.js";
 import { RowCursor } from "./cursor.js";
+import { Options } from "./options.js";
 import { Pad } from "./pad.js";
+import { copyParts } from "./second-parts.js";
 import { View } from "./view.js";
 import * as words from "./words.js";
 
@@ -25,17 +27,21 @@ export async function open(root) {
  * - row: the marked row, 0 for the first, or null
  * - layer: the layer chosen, 1 for the first
  * - model: the new config, when another network reads
+ * - sweep: rows that each reader has read, while that is played or stepped; null when it ends
  */
 class App {
   constructor(root, alert, config) {
     Object.assign(this, { root, alert, config });
     this.events = new EventTarget();
+    this.options = new Options();
     this.reading = null;
     // A drawing's number grows with every change, so a result is stale if it is lower than
     // one already shown.
     this.sequence = 0;
     this.shown = 0;
+    this.isRestored = false; // a link has brought the drawing
     this.isTroubled = false; // lost or refused, and nothing read since
+    this.secondParts = copyParts(root); // for another network, should one be wanted
     this.view = new View(root, config, (layer) => this.#tell("layer", layer));
     this.connection = this.#connect();
     this.pad = new Pad(root.querySelector(".pad-ink"), {
@@ -61,7 +67,10 @@ class App {
    * @throws when the server does not know it; everything then stays as it is
    */
   async useModel(name) {
-    this.config = await fetchConfig(name);
+    this.wanted = name;
+    const config = await fetchConfig(name);
+    if (this.wanted !== name) return; // another was chosen meanwhile
+    this.config = config;
     this.connection.close();
     this.view.configure(this.config);
     this.#tell("model", this.config);
@@ -130,16 +139,18 @@ export function address(path, model) {
   return url;
 }
 
-function streamUrl({ stream, model }) {
+export function streamUrl({ stream, model }) {
   const url = address(stream, model.name);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }
 
+/** @throws with the server's reason when the network cannot be had */
 export async function fetchConfig(model) {
   const response = await fetch(address("live/config.json", model));
-  if (!response.ok) throw new Error(`${response.status}`);
-  return response.json();
+  if (response.ok) return response.json();
+  const { error } = await response.json().catch(() => ({})); // a proxy's page is no JSON
+  throw new Error(error ?? response.status);
 }
 
 async function loadConfig(alert) {

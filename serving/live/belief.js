@@ -19,7 +19,7 @@ export function firstInk({ shape: [rows, width], data }) {
 }
 
 /** Whether the leader is believed: there is ink so far, and it outweighs all others together. */
-function isBelieved({ probability }, row, ink) {
+export function isBelieved({ probability }, row, ink) {
   return row >= ink && probability > MORE_THAN_ALL_OTHERS;
 }
 

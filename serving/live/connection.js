@@ -4,6 +4,7 @@ import { packDrawing, readFrame } from "./protocol.js";
 
 const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubles each time
 const LONGEST_WAIT = 4000;
+const NO_MODEL = 4404; // close code: the server has told that it lacks the network
 const ANSWER_LIMIT = 5000; // a server that is silent for so long is taken for gone
 
 export class Connection {
@@ -41,7 +42,7 @@ export class Connection {
       this.#flush();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = () => this.#lost();
+    socket.onclose = ({ code }) => (code === NO_MODEL ? this.close() : this.#lost());
     this.socket = socket;
   }
 

@@ -9,23 +9,13 @@ export class RowCursor {
    *   on the page has the focus
    * @param panels elements whose height is divided into rows
    * @param slider element that stands for the cursor in the accessibility tree
-   * @param onMove () when `row` has changed
+   * @param onMove () when `row` or `pinned` has changed
    */
   constructor({ root, panels, slider, steps, onMove }) {
     Object.assign(this, { slider, steps, onMove });
     this.hovered = null;
     this.pinned = null;
-    for (const panel of panels) {
-      panel.addEventListener("pointermove", (event) => {
-        if (event.pointerType !== "touch") this.#set({ hovered: this.#rowAt(event) });
-      });
-      panel.addEventListener("pointerleave", () => this.#set({ hovered: null }));
-      panel.addEventListener("click", (event) => {
-        const row = this.#rowAt(event);
-        this.#set({ pinned: row === this.pinned ? null : row });
-        slider.focus({ preventScroll: true });
-      });
-    }
+    for (const panel of panels) this.watch(panel);
     root.addEventListener("keydown", (event) => this.#key(event));
     const { body } = root.ownerDocument;
     body.addEventListener("keydown", (event) => {
@@ -33,9 +23,27 @@ export class RowCursor {
     });
   }
 
+  /** Let the pointer mark rows on one more element whose height is divided into rows. */
+  watch(panel) {
+    panel.addEventListener("pointermove", (event) => {
+      if (event.pointerType !== "touch") this.#set({ hovered: this.#rowAt(event) });
+    });
+    panel.addEventListener("pointerleave", () => this.#set({ hovered: null }));
+    panel.addEventListener("click", (event) => {
+      const row = this.#rowAt(event);
+      this.#set({ pinned: row === this.pinned ? null : row });
+      this.slider.focus({ preventScroll: true });
+    });
+  }
+
   /** The row that all panels mark, 0 for the first; null for none. */
   get row() {
     return this.hovered ?? this.pinned;
+  }
+
+  /** Mark `row` until another is marked; null for none. */
+  pin(row) {
+    this.#set({ hovered: null, pinned: row });
   }
 
   #rowAt(event) {
@@ -64,8 +72,8 @@ export class RowCursor {
   }
 
   #set(change) {
-    const before = this.row;
+    const { row, pinned } = this;
     Object.assign(this, change);
-    if (this.row !== before) this.onMove();
+    if (this.row !== row || this.pinned !== pinned) this.onMove();
   }
 }

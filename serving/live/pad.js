@@ -1,5 +1,7 @@
 // The drawing pad: strokes as arrays of [x, y] in 0..1, painted with the brush that the
-// server renders with.
+// server renders with; or a picture's rows, as the server prepared them.
+
+import { onGrid } from "./protocol.js";
 
 const CLOSEST = 0.003; // of the pad's side; nearer points change nothing on the 28 × 28 image
 
@@ -24,15 +26,17 @@ export class Pad {
    * @param canvas to draw on; its CSS size decides its resolution
    * @param brush width of a stroke, as a part of the pad's side
    * @param limits {points, strokes, length} that the server takes; length in pad sides
-   * @param onChange (time) after each change of `strokes`; time is the event's time stamp
+   * @param onChange (time) after each change of `drawing`; time is the event's time stamp
    * @param onFull when ink is not taken; `isFull` then holds until some is taken away
    */
   constructor(canvas, { brush, limits, onChange, onFull }) {
     Object.assign(this, { canvas, brush, limits, onChange, onFull });
     this.strokes = [];
+    this.image = null; // rows of a picture in place of strokes: the first own one replaces it
     this.isExample = false; // drawn by the page: the first own stroke replaces it
+    this.whole = null; // what an example that is being drawn will be; null for own strokes
     this.isFull = false;
-    this.history = []; // earlier {strokes, isExample}; strokes are never changed once finished
+    this.history = []; // earlier {strokes, image, isExample}; once finished they never change
     this.pointer = null; // id of the pointer that draws; a second finger is ignored
     this.context = canvas.getContext("2d", { desynchronized: true });
     canvas.addEventListener("pointerdown", (event) => this.#start(event));
@@ -44,11 +48,11 @@ export class Pad {
 
   /** What the server reads: strokes, or a picture's prepared rows. */
   get drawing() {
-    return { strokes: this.strokes };
+    return this.image ? { image: this.image } : { strokes: this.strokes };
   }
 
   get isEmpty() {
-    return !this.strokes.length;
+    return !this.strokes.length && !this.image;
   }
 
   get canUndo() {
@@ -68,14 +72,22 @@ export class Pad {
     this.show([]);
   }
 
-  /** Replace the drawing. */
-  show(strokes, { isExample = false } = {}) {
+  /** Let undo bring the drawing back after the next `show`. */
+  keep() {
+    if (!this.isEmpty) this.#remember();
+  }
+
+  /** Replace the drawing; `whole` is what undo brings back, where `strokes` are its beginning. */
+  show(strokes, { isExample = false, whole = null, image = null } = {}) {
     this.pointer = null;
-    this.strokes = strokes;
-    this.isExample = isExample;
-    this.isFull = false;
+    Object.assign(this, { strokes, isExample, whole, image, isFull: false });
     this.#paint();
     this.onChange(performance.now());
+  }
+
+  /** Replace the drawing by a picture: Uint8Array of 28 × 28, 0 (page) to 255 (ink). */
+  showImage(image) {
+    this.show([], { image });
   }
 
   #start(event) {
@@ -83,12 +95,11 @@ export class Pad {
     if (this.isFull || this.strokes.length >= this.limits.strokes) return this.#refuse();
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
-    if (this.isExample) {
-      this.isExample = false;
-      this.strokes = [];
+    this.#remember();
+    if (this.isExample || this.image) {
+      Object.assign(this, { strokes: [], image: null, isExample: false, whole: null });
       this.#paint();
     }
-    this.#remember();
     this.room = room(this.limits, this.strokes);
     this.strokes = [...this.strokes, []];
     this.#extend([event], event.timeStamp);
@@ -112,8 +123,8 @@ export class Pad {
     const before = stroke.length;
     for (const event of events) {
       const point = [
-        clamp((event.clientX - box.left) / box.width),
-        clamp((event.clientY - box.top) / box.height),
+        onGrid(clamp((event.clientX - box.left) / box.width)),
+        onGrid(clamp((event.clientY - box.top) / box.height)),
       ];
       const last = stroke.at(-1);
       const move = last ? distance(last, point) : 0;
@@ -131,8 +142,8 @@ export class Pad {
   }
 
   #remember() {
-    const { strokes, isExample } = this;
-    this.history.push({ strokes, isExample });
+    const { strokes, whole, image, isExample } = this;
+    this.history.push({ strokes: whole ?? strokes, image, isExample });
   }
 
   #refuse() {
@@ -150,9 +161,21 @@ export class Pad {
   #paint() {
     const { width, height } = this.canvas;
     this.context.clearRect(0, 0, width, height);
+    if (this.image) this.#paintImage(this.image);
     for (const stroke of this.strokes) {
       stroke.forEach((point, i) => this.#segment(stroke[i - 1] ?? point, point));
     }
+  }
+
+  #paintImage(image) {
+    const side = Math.sqrt(image.length);
+    const small = new OffscreenCanvas(side, side);
+    const pixels = new ImageData(side, side);
+    pixels.data.fill(255);
+    image.forEach((ink, i) => (pixels.data[4 * i + 3] = ink));
+    small.getContext("2d").putImageData(pixels, 0, 0);
+    this.context.imageSmoothingEnabled = false; // these very pixels are read
+    this.context.drawImage(small, 0, 0, this.canvas.width, this.canvas.height);
   }
 
   #segment([fromX, fromY], [toX, toY]) {

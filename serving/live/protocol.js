@@ -1,7 +1,21 @@
 // The page's end of the stream; the layout is documented in serving/stream.py.
 
-/** {strokes: arrays of [x, y] in 0..1} → one binary message. */
-export function packDrawing(sequence, { strokes }) {
+/** Parts of the pad's side. What is sent lies on this grid, so that a link can keep it exactly. */
+export const GRID = 4096;
+
+export const onGrid = (place) => Math.round(place * GRID) / GRID;
+
+const ROWS = 2 ** 32 - 1; // in place of the number of strokes: a picture's rows follow
+
+/** {strokes: arrays of [x, y] in 0..1} or {image: prepared rows} → one binary message. */
+export function packDrawing(sequence, { strokes, image }) {
+  if (image) {
+    const message = new Uint8Array(8 + image.length);
+    new DataView(message.buffer).setUint32(0, sequence, true);
+    new DataView(message.buffer).setUint32(4, ROWS, true);
+    message.set(image, 8);
+    return message.buffer;
+  }
   const points = strokes.reduce((sum, stroke) => sum + stroke.length, 0);
   const view = new DataView(new ArrayBuffer(8 + 4 * strokes.length + 8 * points));
   view.setUint32(0, sequence, true);
@@ -13,8 +27,8 @@ export function packDrawing(sequence, { strokes }) {
   }
   for (const stroke of strokes) {
     for (const [x, y] of stroke) {
-      view.setFloat32(at, x, true);
-      view.setFloat32(at + 4, y, true);
+      view.setFloat32(at, onGrid(x), true);
+      view.setFloat32(at + 4, onGrid(y), true);
       at += 8;
     }
   }

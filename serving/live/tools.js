@@ -20,7 +20,8 @@ export function installTools({ root, pad, events }) {
   function show() {
     undo.disabled = !pad.canUndo;
     clear.disabled = pad.isEmpty;
-    const hint = pad.isEmpty ? words.PAD_EMPTY : "";
+    const own = pad.image ? words.PAD_PICTURE : "";
+    const hint = pad.isEmpty ? words.PAD_EMPTY : own;
     setText(root.querySelector(".pad-hint"), pad.isExample ? words.PAD_EXAMPLE : hint);
   }
   events.addEventListener("drawing", show);

@@ -2,7 +2,7 @@
 // and can paint itself anew whenever one of them, or the theme, changes.
 
 import { Answer, argmax } from "./answer.js";
-import { firstInk, Leaders, leaders, settledAt } from "./belief.js";
+import { firstInk, isBelieved, Leaders, leaders, settledAt } from "./belief.js";
 import { readPalette } from "./colours.js";
 import { setText } from "./dom.js";
 import {
@@ -24,7 +24,7 @@ const TOLD_APART = 0.99;
 
 export class View {
   /**
-   * @param root element that holds all parts of view.html
+   * @param root element that holds all parts of view.html; it may lack the image
    * @param config of the network, from the server
    * @param onLayer (number) after another layer was chosen
    */
@@ -32,14 +32,15 @@ export class View {
     Object.assign(this, { root, onLayer });
     this.isStale = false;
     this.row = null;
+    this.time = null;
     this.find = (selector) => root.querySelector(selector);
 
     const digits = Array.from({ length: 10 }, (_, digit) => digit);
     this.answer = new Answer(this.find(".answer"), digits.length);
     this.leaders = new Leaders(this.find(".leaders"));
-    const names = ["image", "belief", ...DIRECTIONS];
+    const names = ["image", "belief", ...DIRECTIONS].filter((n) => this.find(`canvas.${n}`));
     this.maps = Object.fromEntries(names.map((n) => [n, new Heatmap(this.find(`canvas.${n}`))]));
-    this.maps.image.layOut(config.steps, [...Array(config.pixels).keys()]);
+    this.maps.image?.layOut(config.steps, [...Array(config.pixels).keys()]);
     this.maps.belief.layOut(config.steps, digits);
     this.#labels(this.find(".digits"), digits.map((digit) => ({ digit, at: digit + 0.5 })), 10);
     this.#axis(config.steps);
@@ -74,6 +75,15 @@ export class View {
       : words.NO_INK;
   }
 
+  /** Show another answer than the reading's, with `note` on what it is of; null ends it. */
+  suppose(probabilities, note = words.OF_THE_NETWORK) {
+    if (!probabilities && !this.supposed) return;
+    this.supposed = probabilities;
+    setText(this.find(".answer small"), note);
+    this.root.classList.toggle("supposing", Boolean(probabilities));
+    this.#showAnswer();
+  }
+
   /** Dim what is shown, and say so, if it belongs to an earlier drawing than the pad's. */
   age(isStale) {
     if (isStale === this.isStale) return;
@@ -85,7 +95,7 @@ export class View {
   #paint() {
     const { image, belief } = this.#tensors();
     const { ink, belief: beliefRamp } = this.palette;
-    this.maps.image.paint(image, ink, linear(this.config.white));
+    this.maps.image?.paint(image, ink, linear(this.config.white));
     this.maps.belief.paint(belief, beliefRamp, linear(1));
     this.leading = belief && leaders(belief);
     this.ink = image && firstInk(image);
@@ -100,6 +110,16 @@ export class View {
     this.row = row;
     this.find(".reading").classList.toggle("marked", row !== null);
     this.find(".reading").style.setProperty("--at", row ?? 0);
+    if (this.time !== null) this.#showAnswer(); // which tells the belief where none is marked
+    this.#say();
+  }
+
+  /** Show what the readers know after `time` rows each, as they sweep; null for everything. */
+  sweep(time) {
+    this.time = time;
+    this.find(".reading").classList.toggle("sweeping", time !== null);
+    this.find(".reading").style.setProperty("--time", time ?? 0);
+    this.#showAnswer();
     this.#say();
   }
 
@@ -134,7 +154,20 @@ export class View {
   }
 
   #showAnswer() {
+    const isUnderWay = this.time !== null && this.row === null && this.time < this.config.steps;
+    const isBelief = isUnderWay && !this.supposed && this.#hasInk && Boolean(this.leading);
+    this.find(".answer").classList.toggle("believing", isBelief);
+    if (isBelief) return this.#showBelief(this.time - 1);
+    if (this.supposed) return this.answer.show(this.supposed, { rejected: false }, false);
     this.answer.show(this.#answer, this.reading?.verdict ?? {}, this.isAtRest);
+  }
+
+  /** In the answer's place: what the downward reader believes after `row`, -1 before all. */
+  #showBelief(row) {
+    const { shape, data } = this.#tensors().belief;
+    const belief = row < 0 ? null : data.subarray(row * shape[1], (row + 1) * shape[1]);
+    const isDoubted = row >= 0 && !isBelieved(this.leading[row], row, this.ink);
+    this.answer.show(belief, { rejected: isDoubted }, false);
   }
 
   /** Image and belief of the reading; null where there is nothing to read. */
@@ -210,12 +243,31 @@ export class View {
         const row = this.row + 1;
         sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.row >= this.ink });
         knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward });
+      } else if (this.time !== null) {
+        ({ sentence, knowledge } = this.#sayTime(hasBackward));
       }
     }
     setText(this.find(".sentence"), sentence);
     setText(this.find(".knowledge"), knowledge);
     slider.setAttribute("aria-valuenow", this.row === null ? 1 : this.row + 1);
     slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
+  }
+
+  /** Where the readers are in their sweep, and what that tells them. */
+  #sayTime(hasBackward) {
+    const { time } = this;
+    const leader = this.leading[time - 1];
+    return words.sweep({
+      time,
+      steps: this.config.steps,
+      layer: this.layer.number,
+      hasBackward,
+      digit: leader?.digit,
+      isBelieved: Boolean(leader) && isBelieved(leader, time - 1, this.ink),
+      inkAbove: time > this.ink,
+      answer: argmax(this.#answer),
+      ...this.reading.verdict,
+    });
   }
 
   #axis(steps) {
@@ -245,8 +297,9 @@ export class View {
     this.find(".layers").replaceChildren(this.find(".layers legend"));
     for (const { number } of layers) {
       const label = document.createElement("label");
-      label.innerHTML = `<input type="radio" name="layer" value="${number}"><span>${number}</span>`;
+      label.innerHTML = `<input type="radio" value="${number}"><span>${number}</span>`;
       const input = label.firstChild;
+      input.name = `layer of ${this.config.model.name}`; // two networks are two groups
       input.addEventListener("change", () => this.chooseLayer(number));
       this.find(".layers").append(label);
     }

@@ -8,6 +8,14 @@ export const PAD_EMPTY = "Draw a digit here";
 export const PAD_EXAMPLE = "An example. Draw your own.";
 export const PAD_FULL = "The pad is full: undo a stroke or clear it.";
 export const STALE = "Not read yet: what is shown belongs to an earlier drawing.";
+export const NO_EXAMPLES = "The examples could not be loaded. Try again when the server answers.";
+export const SURPRISE = "Surprise me";
+export const SURPRISE_TITLE = "Some digit, written differently each time (S)";
+export const example = (digit) => `Draw a ${digit} (key ${digit})`;
+export const PLAY = "Watch it read";
+export const PAUSE = "Pause";
+export const HALF_WAY = "Half way";
+export const ALL_READ = "all rows read";
 export const NO_INK = "Nothing is drawn yet, so there is no digit to read.";
 export const NO_DIGIT = "–";
 export const NO_ROW = "no row";
@@ -58,6 +66,44 @@ export function knowledge({ row, steps, layer, hasBackward }) {
   return `Belief comes from layer 1, which knows rows 1 to ${row}. The states of layer ${layer} know the whole image, through layer ${layer - 1}.`;
 }
 
+const END = "Its answer comes from what both know at the end.";
+const MET = "Here they meet: together they know the whole image.";
+
+/**
+ * Where the readers are after `time` rows each: a sentence, and what they know together.
+ * Ends with the full network's answer, as both are through.
+ */
+export function sweep({ time, steps, layer, hasBackward, ...reading }) {
+  const up = steps - time + 1;
+  const unread = steps - 2 * time;
+  if (time === 0) {
+    const sentence = hasBackward ? "One reader starts at the top, the other at the bottom." : "It starts at the top.";
+    return { sentence, knowledge: "Nothing is read yet." };
+  }
+  if (time === steps) {
+    const through = hasBackward ? "Both readers are through" : "All rows are read";
+    return { sentence: `${through}: the full network ${conclusion(reading)}.`, knowledge: END };
+  }
+  const { digit, isBelieved, inkAbove } = reading;
+  const thinks = isBelieved ? `it believes ${digit}` : inkAbove ? `it leans to ${digit}` : "no ink yet";
+  const downward = `Row ${time}: ${thinks}.`;
+  if (!hasBackward) return { sentence: downward, knowledge: `It has not seen ${rows(time + 1, steps)} yet.` };
+  let knowledge = "Every row is read; each goes on over the other’s rows.";
+  if (unread > 0) knowledge = `Nobody has read ${rows(time + 1, up - 1)} yet.`;
+  if (layer > 1) {
+    knowledge = `Layer ${layer} reads layer ${layer - 1}’s memory; the belief is layer 1’s.`;
+  }
+  if (unread === 0) {
+    return { sentence: MET, knowledge };
+  }
+  return { sentence: `${downward} The upward reader is at row ${up}.`, knowledge };
+}
+
+function conclusion({ answer, rejected, between }) {
+  if (between) return `is not sure: ${eitherOr(between)}`;
+  return rejected ? "sees no digit" : `answers ${answer}`;
+}
+
 /** One line under each panel's title. */
 export function notes({ layer, forward, backward, hasBackward }) {
   const above = "knows the whole image";
@@ -99,4 +145,229 @@ export function model({ name, preset, parameters, testErrorPercent }) {
   if (parameters) facts.push(`${parameters.toLocaleString("en")} weights`);
   if (testErrorPercent !== null) facts.push(`${testErrorPercent}${NARROW}% MNIST test error`);
   return facts.join(" · ");
+}
+
+export const LINK_BROKEN = "This link is damaged or cut short, so the page starts afresh.";
+export const LINK_COPIED = "Link copied: it reopens this drawing, its answer and this network.";
+
+export function linkedModelMissing(wanted, present) {
+  return `The link’s network, ${wanted}, cannot be had here; ${present} reads the drawing instead.`;
+}
+
+export const COPY_LINK = "Copy link";
+export const SAVE = "Save";
+export const SAVE_TITLE = "Save or copy what is shown";
+/** What the menu offers: its line, and what that is good for. */
+export const TAKE = {
+  png: ["Picture, PNG", "the whole reading, for slides"],
+  svg: ["Picture, SVG", "the same, sharp at every size"],
+  csv: ["Numbers, CSV", "one line for each: output, row, of, index, value"],
+  npz: ["Numbers, NPZ", "all arrays, for numpy.load"],
+  python: ["Copy Python", "asks this server the same question"],
+  curl: ["Copy curl", "the same for a terminal"],
+};
+export const CODE_COPIED = "Code copied: it gets this answer from this server.";
+export const NOT_COPIED = "This browser does not let the page copy. Select and copy the text here:";
+export const CLOSE = "Close";
+export const NOTHING_TO_TAKE = "Nothing is drawn yet, so there is nothing to take along.";
+
+export const LATENCY = "Latency";
+export const LATENCY_NONE = "draw to measure";
+
+export function latency({ last, median, count, server }) {
+  const ms = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)}${NARROW}ms`;
+  return `${ms(last)} from pen to picture, median of ${count}: ${ms(median)}; of that the server ${ms(server)}`;
+}
+
+export const OF_THE_NETWORK = "of the full network";
+
+function rows(from, to) {
+  if (from === to) return `row ${from}`;
+  return `rows ${from} ${to === from + 1 ? "and" : "to"} ${to}`;
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** `from` to `to`: the shortest run of rows with most of what speaks for `digit`; or null. */
+export const decided = (run, digit) =>
+  run ? `${capital(rows(run.from, run.to))} decided.` : `No row speaks for ${digit}.`;
+
+export const whyTitle = (digit) => (digit === null ? "Why" : `Why ${digit}`);
+
+/** What the column beside the image shows, for a screen reader. */
+export function whyLabel({ digit, run, against }) {
+  const spoke = against === null ? "" : ` Row ${against} speaks most against it.`;
+  return `How much each row speaks for ${digit}. ${decided(run, digit)}${spoke}`;
+}
+
+export const NO_WHY = "How much each row speaks for the answer: nothing to show yet";
+
+export const whyLegend = (digit) =>
+  `More ink where it is orange would speak for ${digit ?? "the digit"}; where it is blue, against. States in orange speak for it, in blue against. Exactly: the gradient of its logit, for states times the state.`;
+
+/** The answer if a row or a stroke were missing; `answer` is the one with it. */
+export function without({ part, digit, probability, answer }) {
+  const says = `${digit} (${percent(probability)})`;
+  if (digit === answer) return `Without ${part} it still says ${says}.`;
+  return `Without ${part} it would say ${says}.`;
+}
+
+export const theRow = (row) => `row ${row}`;
+export const theStroke = (number) => `stroke ${number}`;
+export const withoutPart = (part) => `without ${part}`;
+export const eraseRow = (row) => (row === null ? "Erase the marked row" : `Erase row ${row}`);
+export const chip = (number, digit) => [capital(theStroke(number)), `without it: ${digit}`];
+
+export const MARK_A_ROW = "Mark a row to learn what the answer would be without it.";
+
+/** What to do, and the rows that the answer hangs on. */
+export function whatIf(flips) {
+  if (!flips.length) return `${MARK_A_ROW} No single row would change it.`;
+  const list = flips.length > 1 ? `${flips.slice(0, -1).join(", ")} or ${flips.at(-1)}` : flips[0];
+  return `${MARK_A_ROW} It would change without row ${list}.`;
+}
+
+/** Runs of rows [{from, to}] that the last stroke changed, by the reader's direction. */
+export function changed({ forward, backward }) {
+  const list = (runs) => {
+    const parts = runs.map(({ from, to }) => rows(from, to).replace(/^rows? /, ""));
+    const many = parts.length > 1 || / /.test(parts[0]);
+    const text = parts.length > 1 ? `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}` : parts[0];
+    return `row${many ? "s" : ""} ${text}`;
+  };
+  const found = [];
+  if (forward?.length) found.push(`the downward memory in ${list(forward)}`);
+  if (backward?.length) found.push(`the upward one in ${list(backward)}`);
+  if (!found.length) return "The last stroke changed nothing.";
+  return `The last stroke changed ${found.join(", and ")}.`;
+}
+
+export const CHANGED = "changed";
+export const NOT_CHANGED = "Draw a stroke to see which rows it changes.";
+
+/** A share of a strength, in two digits. */
+function share(ratio) {
+  if (ratio >= 10) return `${Math.round(ratio)} times`;
+  if (ratio >= 1.05) return `${ratio.toFixed(1)} times`;
+  if (ratio >= 0.095) return percent(ratio);
+  return ratio < 1e-6 ? `less than 0.0001${NARROW}%` : `${Number((100 * ratio).toPrecision(1))}${NARROW}%`;
+}
+
+export const tick = (power) =>
+  power > 0 ? `${(10 ** power).toLocaleString("en")} ×` : `${10 ** (power + 2)}${NARROW}%`;
+
+/** How strongly the last belief, in `digit`, depends on the memory after `row`, of `last` rows. */
+export function felt({ row, last, digit, ratio, isFirstInk }) {
+  const where = isFirstInk ? `row ${row}, where your ink begins,` : `row ${row}`;
+  const belief = `The last belief, in ${digit},`;
+  if (row === last) return `${belief} comes right after row ${last}: here it feels its memory in full.`;
+  if (!ratio) return `${belief} no longer feels ${where} at all.`;
+  const fade = ratio < 0.5 ? ": on its way back through time the gradient vanishes" : "";
+  const grow = ratio > 2 ? ": on its way back through time the gradient grows" : "";
+  return `${belief} still feels ${where} with ${share(ratio)} of row ${last}’s strength${fade}${grow}.`;
+}
+
+export const NOT_FELT = "Draw a digit to see how far back its last belief reaches.";
+
+export const unexplained = (name) =>
+  `The page cannot say why this network answers as it does, because its weights are not here: put ${name}.npz beside ${name}.onnx (python -m model.export writes both).`;
+
+const READERS = { forward: "downward", backward: "upward" };
+
+export const unitName = (unit, digit) => `unit ${unit} · for ${digit}`;
+export const unitTitle = ({ unit, direction, layer, layers }) =>
+  `Unit ${unit} of the ${READERS[direction]} reader${layers > 1 ? `, layer ${layer}` : ""}`;
+export const unitPicker = (direction) =>
+  `States of the ${READERS[direction]} reader: left and right choose a unit`;
+export const UNIT = "One unit";
+export const NO_UNIT = "no unit chosen";
+export const PICK_UNIT = matchMedia("(hover: none)").matches
+  ? "Tap a column of the states to look into that unit."
+  : "Click a column of the states to look into that unit; left and right go to the next.";
+export const UNIT_FAILED = "The server did not say what is in this unit. Choose it again.";
+export const INPUT = "What it looks for";
+export const inputNote = (window) =>
+  window > 1
+    ? "the weights of its pixels: orange excites it, blue calms it; the lowest strip is the row it stands at"
+    : "the weights of its 28 pixels: orange excites it, blue calms it";
+export const NO_INPUT = "It reads the units of the layer below, not pixels.";
+export const TRACE = "Its state, row by row";
+export function traceLabel(states) {
+  const peak = states.reduce((best, state, row) => (Math.abs(state) > Math.abs(states[best]) ? row : best), 0);
+  return `${TRACE}: strongest at row ${peak + 1}, ${number(states[peak])}`;
+}
+export const FROM = "Listens to";
+export const TO = "Speaks to";
+export const partnerLabel = (unit, weight) =>
+  `unit ${unit}, ${weight < 0 ? "calms" : "excites"}, weight ${number(Number(weight.toFixed(2)))}`;
+export function votes(output, { answer, belief }) {
+  const where = { [answer]: " in the answer", [belief]: " in the belief" };
+  return `Its votes${where[output] ?? ""}`;
+}
+export const NO_VOTES = "None of its own: only the next layer hears it.";
+
+export const PAD_PICTURE = "Your picture. Draw to replace it.";
+export const PICTURE = "Picture";
+export const PICTURE_TITLE = "Read a photo or a PNG; paste (Ctrl+V) and drop work, too";
+/** Where it may come from: the menu's line, and an explanation. */
+export const PICTURE_FROM = {
+  file: ["Choose a file", "or paste it (Ctrl+V), or drop it anywhere here"],
+  camera: ["Use the camera", "a photo of your own handwriting"],
+};
+export const PICTURE_DROP = "Let go to read this picture";
+export const PICTURE_BUSY = "Reading your picture …";
+export const PICTURE_NOT_SENT = "The server does not answer, so the picture was not read. Try again in a moment.";
+export const pictureRefused = (reason) => `This picture could not be read: ${reason}.`;
+
+export const STEPS_OPEN = "Steps";
+export const STEPS_TITLE = "How your picture became 28 × 28";
+/** What happened to a picture on its way: a title and one line; `inverted`: dark ink on a light page. */
+export function step(name, inverted) {
+  return {
+    picture: ["Picture", "upright, made smaller"],
+    closer: ["Closer", "the digit is small in it"],
+    grey: ["No colour", "only its shades"],
+    ink: ["The ink", inverted ? "turned round, so ink is white" : "light on dark already"],
+    cleaned: ["The ink", "shadows and dust gone"],
+    cropped: ["Cut out", "the box around the ink"],
+    box: ["20 × 20", "made square and small"],
+    centred: ["28 × 28", "centred: this is read"],
+  }[name];
+}
+
+export const CANCEL = "Cancel";
+export const CAMERA_TITLE = "Take a photo of a digit";
+export const CAMERA_TAKE = "Take";
+export const CAMERA_WAIT = "Asking for the camera …";
+export const CAMERA_HINT = "One digit in the square, dark on plain paper.";
+
+/** Why there is no camera; `name` is the browser's for the error. */
+export function cameraTrouble(name) {
+  return (
+    {
+      NotAllowedError: "The browser does not let this page use the camera: allow it in the address bar, then try again.",
+      NotFoundError: "No camera is found: plug one in, or choose a file instead.",
+      NotReadableError: "Another program uses the camera: close it, then try again.",
+      SecurityError: "Browsers give the camera only to pages from https or localhost: choose a file instead.",
+    }[name] ?? "The camera cannot be used: choose a file instead."
+  );
+}
+
+export const NETWORK = "Network";
+export const COMPARE_WITH = "Compare with";
+export const COMPARE_NONE = "no other";
+export const secondReading = (name) => `The same drawing, read by ${name}`;
+export const networkUnusable = (name, reason) => `${name} cannot be used: ${reason}`;
+
+/** A network among others: its name, and how often it errs. */
+export function network({ name, testErrorPercent }) {
+  return testErrorPercent === null ? name : `${name} · ${testErrorPercent}${NARROW}% wrong`;
+}
+
+/** What a network is, as its card says, and what it lacks. */
+export function about(description, { layers, hasScore }) {
+  const lacks = [];
+  if (!layers[0].backward) lacks.push("no upward reader: its answer is what it believes after the last row");
+  if (!hasScore) lacks.push("no score for what is not a digit: it can only be unsure");
+  return [description, ...lacks.map((lack) => `It has ${lack}.`)].filter(Boolean).join(" ");
 }

@@ -80,14 +80,14 @@ def open_page(browser) -> Iterator[Callable[..., Page]]:
                 troubles.append(message.text)
 
         def request(request) -> None:
-            if not re.match(rf"{re.escape(url)}|data:|blob:", request.url):
+            if not re.match(rf"{re.escape(url.partition('#')[0])}|data:|blob:", request.url):
                 troubles.append(f"request to {request.url}")
 
         page.on("console", console)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", request)
         page.goto(url)
-        page.locator(".sentence:not(:empty)").wait_for()
+        page.locator(".sentence:not(:empty)").first.wait_for()
         page.wait_for_function("document.querySelector('.digit').textContent.match(/[0-9]/)")
         return page
 

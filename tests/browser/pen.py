@@ -43,7 +43,7 @@ def watch(page: Page) -> None:
     }""")
 
 
-def pixels(page: Page, canvas: str) -> np.ndarray:
+def pixels(page: Page, canvas: str, within: str = "") -> np.ndarray:
     """A canvas read back: uint8 (height, width, 4)."""
     width, height, data = page.evaluate(
         """(selector) => {
@@ -52,14 +52,14 @@ def pixels(page: Page, canvas: str) -> np.ndarray:
           const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
           return [width, height, Array.from(data)];
         }""",
-        f"canvas.{canvas}",
+        f"{within} canvas.{canvas}",
     )
     return np.array(data, np.uint8).reshape(height, width, 4)
 
 
 def digit(page: Page) -> str:
-    return page.locator(".digit").inner_text()
+    return page.locator(".scanline > .answer .digit").inner_text()
 
 
 def sentence(page: Page) -> str:
-    return page.locator(".sentence").inner_text()
+    return page.locator(".scanline > .words .sentence").inner_text()

@@ -51,7 +51,7 @@ def test_the_cursor_frames_the_same_row_in_all_panels(page):
       const style = getComputedStyle(rows, "::after");
       return rows.getBoundingClientRect().top + parseFloat(style.top);
     })""")
-    assert len(tops) == 4
+    assert len(tops) == 5
     assert max(tops) - min(tops) < 0.5
 
 

@@ -1,0 +1,80 @@
+// Examples: our own ten digits, and "Surprise me", which writes one differently each time.
+
+import { address } from "./app.js";
+import { isTyping } from "./dom.js";
+import { choose, vary } from "./hand.js";
+import { notify } from "./notice.js";
+import { replay } from "./replay.js";
+import * as words from "./words.js";
+
+const SURPRISE_KEY = "s";
+
+export function installExamples({ root, pad, events }) {
+  const place = root.querySelector(".examples");
+  let loading = null;
+  let last = null;
+
+  /** Every way that we know to write each digit, the plainest first. */
+  async function templates() {
+    loading ??= load();
+    try {
+      return await loading;
+    } catch (error) {
+      loading = null; // ask the server again next time
+      throw error;
+    }
+  }
+
+  async function draw(pick) {
+    try {
+      const strokes = pick(await templates());
+      pad.keep();
+      replay(pad, strokes);
+    } catch {
+      notify(root, words.NO_EXAMPLES);
+    }
+  }
+
+  const drawDigit = (digit) => draw((ways) => ways[digit][0]);
+  const surprise = () =>
+    draw((ways) => {
+      last = choose(Object.values(ways).flat(), last);
+      return vary(last);
+    });
+
+  for (let digit = 0; digit < 10; digit++) {
+    place.append(button(String(digit), words.example(digit), digit, () => drawDigit(digit)));
+  }
+  place.append(button(words.SURPRISE, words.SURPRISE_TITLE, SURPRISE_KEY, surprise));
+
+  root.ownerDocument.addEventListener("keydown", (event) => {
+    if (isTyping(event) || event.repeat) return;
+    if (/^[0-9]$/.test(event.key)) drawDigit(event.key);
+    else if (event.key.toLowerCase() === SURPRISE_KEY) surprise();
+    else return;
+    event.preventDefault();
+  });
+  // Early, so that the first example starts at once, but after the page's first picture.
+  events.addEventListener("reading", () => templates().catch(() => {}), { once: true });
+}
+
+function button(text, title, key, onClick) {
+  const element = document.createElement("button");
+  Object.assign(element, { type: "button", textContent: text, title });
+  element.setAttribute("aria-keyshortcuts", key);
+  element.addEventListener("click", onClick);
+  return element;
+}
+
+async function load() {
+  const [plain, others] = await Promise.all(["live/digits.json", "live/ways.json"].map(fetchJson));
+  return Object.fromEntries(
+    Object.entries(plain).map(([digit, strokes]) => [digit, [strokes, ...(others[digit] ?? [])]]),
+  );
+}
+
+async function fetchJson(path) {
+  const response = await fetch(address(path));
+  if (!response.ok) throw new Error(`${response.status}`);
+  return response.json();
+}

@@ -1,0 +1,164 @@
+// Into one unit: its weights come from the server, its states from the reading.
+
+import { address } from "./app.js";
+import { Curve } from "./curve.js";
+import { setText } from "./dom.js";
+import { diverging, Heatmap } from "./panels.js";
+import { Picker } from "./picker.js";
+import * as words from "./words.js";
+
+const DIRECTIONS = ["forward", "backward"];
+
+export function installInspector(app) {
+  const inspector = new Inspector(app);
+  for (const direction of DIRECTIONS) new Picker(app, direction, inspector);
+}
+
+/** What is known of the unit chosen. */
+class Inspector {
+  constructor(app) {
+    const { root, events, config } = app;
+    this.app = app;
+    this.direction = this.unit = this.details = null;
+    this.listeners = [];
+    this.find = (selector) => root.querySelector(`.inspector ${selector}`);
+    this.box = this.find(".unit");
+    this.box.innerHTML = `
+      <div class="unit-input"><h3></h3><div class="strips"></div><p></p></div>
+      <div class="unit-trace"><h3></h3><div class="trace" role="img"></div></div>
+      <div class="unit-from"><h3></h3><ol></ol></div>
+      <div class="unit-to"><h3></h3><ol></ol></div>
+      <div class="unit-votes"><h3></h3><ol></ol><p></p></div>`;
+    setText(this.find(".unit-input h3"), words.INPUT);
+    setText(this.find(".unit-trace h3"), words.TRACE);
+    setText(this.find(".unit-from h3"), words.FROM);
+    setText(this.find(".unit-to h3"), words.TO);
+    this.curve = new Curve(this.find(".trace"), config.steps);
+    events.addEventListener("reading", () => this.#trace());
+    events.addEventListener("row", () => this.curve.mark(app.cursor.row));
+    for (const event of ["layer", "model"]) events.addEventListener(event, () => this.close());
+    new MutationObserver(() => this.#paintStrips()).observe(document.body, { attributeFilter: ["class"] });
+    this.close();
+  }
+
+  /** Call `listener()` whenever another unit is chosen. */
+  onChoice(listener) {
+    this.listeners.push(listener);
+  }
+
+  close() {
+    this.request?.abort();
+    this.direction = this.unit = this.details = null;
+    this.box.hidden = true;
+    setText(this.find("h2"), words.UNIT);
+    setText(this.find(".inspector-hint"), words.PICK_UNIT);
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Look into a unit of the reader `direction` of the layer shown. */
+  async open(direction, unit) {
+    const { app } = this;
+    const { number, [direction]: reader } = app.view.layer;
+    Object.assign(this, { direction, unit });
+    for (const listener of this.listeners) listener();
+    this.request?.abort();
+    const request = (this.request = new AbortController());
+    const url = address(app.config.explain.unitPath, app.config.model.name);
+    url.searchParams.set("output", reader.name);
+    url.searchParams.set("unit", unit);
+    try {
+      const response = await fetch(url, { signal: request.signal });
+      if (!response.ok) throw new Error(`${response.status}`);
+      const details = await response.json();
+      if (request !== this.request) return;
+      this.details = details;
+    } catch {
+      if (request !== this.request || request.signal.aborted) return;
+      this.close();
+      setText(this.find(".inspector-hint"), words.UNIT_FAILED);
+      return;
+    }
+    const layers = app.config.layers.length;
+    setText(this.find("h2"), words.unitTitle({ unit, direction, layer: number, layers }));
+    setText(this.find(".inspector-hint"), "");
+    this.box.hidden = false;
+    this.#show();
+    this.#trace();
+  }
+
+  #show() {
+    const { input, votes, votes_in } = this.details;
+    setText(this.find(".unit-input p"), input ? words.inputNote(input.length) : words.NO_INPUT);
+    this.#paintStrips();
+    for (const way of ["from", "to"]) this.#partners(this.find(`.unit-${way} ol`), this.details[way]);
+    setText(this.find(".unit-votes h3"), words.votes(votes_in, this.app.config.outputs));
+    setText(this.find(".unit-votes p"), votes ? "" : words.NO_VOTES);
+    this.find(".unit-votes ol").replaceChildren(...bars(votes ?? []).map((bar, digit) => item(digit, bar)));
+  }
+
+  #paintStrips() {
+    const rows = this.details?.input ?? [];
+    const limit = Math.max(...rows.flat().map(Math.abs)) || 1;
+    this.find(".strips").replaceChildren(
+      ...rows.map((weights) => {
+        const canvas = document.createElement("canvas");
+        const strip = new Heatmap(canvas);
+        strip.layOut(1, [...weights.keys()]);
+        strip.paint({ shape: [1, weights.length], data: weights }, this.app.view.palette.state, diverging(limit));
+        return canvas;
+      }),
+    );
+  }
+
+  #partners(list, partners) {
+    const sizes = bars(partners.map(({ weight }) => weight));
+    list.replaceChildren(
+      ...partners.map(({ unit, weight }, i) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.setAttribute("aria-label", words.partnerLabel(unit, weight));
+        button.append(item(unit, sizes[i], "span"));
+        button.addEventListener("click", async () => {
+          await this.open(this.direction, unit);
+          this.find("h2").focus({ preventScroll: true }); // the button is no more
+        });
+        const entry = document.createElement("li");
+        entry.append(button);
+        return entry;
+      }),
+    );
+  }
+
+  #trace() {
+    const { app, details, direction, unit } = this;
+    if (!details) return;
+    const { shape: [rows, units], data } = app.reading.tensors[app.view.layer[direction].name];
+    const states = Array.from({ length: rows }, (_, row) => data[row * units + unit]);
+    const high = Math.max(...states, 0);
+    const low = Math.min(...states, 0);
+    const reach = high - low || 1;
+    const ends = [...new Set([low, 0, high])];
+    const ticks = ends.map((value) => ({ at: (value - low) / reach, text: words.number(value) }));
+    this.curve.show(states.map((state) => (state - low) / reach), ticks);
+    this.curve.mark(app.cursor.row);
+    this.find(".trace").setAttribute("aria-label", words.traceLabel(states));
+  }
+}
+
+/** Signed values as bars: {value, size: −1..1 of the largest}. */
+function bars(values) {
+  const most = Math.max(...values.map(Math.abs)) || 1;
+  return values.map((value) => ({ value, size: value / most }));
+}
+
+function item(name, { value, size }, tag = "li") {
+  const element = document.createElement(tag);
+  element.className = "signed";
+  element.innerHTML = "<b></b><span><i></i></span><small></small>";
+  element.querySelector("b").textContent = name;
+  const bar = element.querySelector("i");
+  bar.className = size < 0 ? "against" : "for";
+  bar.style.setProperty("--size", Math.abs(size));
+  element.querySelector("small").textContent = words.number(Number(value.toFixed(2)));
+  return element;
+}

@@ -1,0 +1,102 @@
+"""What the page was told about the causes of an answer, and what it shows of that."""
+
+from functools import cache
+
+import numpy as np
+from playwright.sync_api import Page
+
+from serving import explain
+from serving.predictor import Predictor
+from serving.stream import read_input
+from tests.browser.pen import pixels, settle
+from tests.test_stream import unpack
+
+
+@cache
+def released() -> Predictor:
+    """The network that the fixture `server` serves."""
+    return Predictor()
+
+
+class Asked:
+    """What a page asks the server for an explanation of, and what that is."""
+
+    def __init__(self, page: Page):
+        self.page = page
+        self.messages: list[bytes] = []
+        page.on("request", lambda request: self._note(request))
+
+    def _note(self, request) -> None:
+        if explain.PATH in request.url:
+            self.messages.append(request.post_data_buffer)
+
+    @property
+    def image(self) -> np.ndarray:
+        """The drawing asked about last, as the network sees it."""
+        return read_input(self.messages[-1]).image
+
+    def explained(self) -> tuple[dict, dict[str, np.ndarray]]:
+        """Wait until the newest drawing is explained on the screen; gives what `explain` gives."""
+        settle(self.page)
+        newest = self.page.evaluate("window.drawn")
+        for _ in range(200):
+            if self.messages and read_input(self.messages[-1]).sequence == newest:
+                self.page.wait_for_timeout(300)
+                network = released()
+                return unpack(explain.explain(self.messages[-1], network, network.weights))
+            self.page.wait_for_timeout(50)
+        raise AssertionError("the newest drawing was never explained")
+
+
+def clear(page: Page) -> None:
+    """Empty the pad of whatever is on it."""
+    page.get_by_role("button", name="Clear").click()
+    settle(page)
+
+
+def text(page: Page, selector: str) -> str:
+    return page.locator(selector).inner_text().replace("\u202f", " ")
+
+
+def percent(probability: float) -> int:
+    """As the page rounds it; Python's own `round` goes to the even number."""
+    return int(100 * probability + 0.5)
+
+
+def likeliest(probabilities: np.ndarray) -> str:
+    """As the page writes an answer: "1 (63 %)"."""
+    return f"{probabilities.argmax()} ({percent(probabilities.max())} %)"
+
+
+def bars(page: Page) -> np.ndarray:
+    """Lengths of the column's bars by row, in canvas pixels; those to the left are negative."""
+    filled = pixels(page, "why")[:, :, 3] > 0
+    half = filled.shape[1] // 2
+    return filled[:, half + 1 :].sum(axis=1) - filled[:, :half].sum(axis=1)
+
+
+def mark(page: Page, row: int) -> None:
+    """Pin a row, 1 for the first, with the keyboard."""
+    page.get_by_role("slider", name="Row cursor").focus()
+    page.keyboard.press("Home")
+    for _ in range(row - 1):
+        page.keyboard.press("ArrowDown")
+
+
+def column_of(page: Page, unit: int, direction: str) -> float:
+    """Where a unit's column stands in its picture, 0..1."""
+    return page.evaluate(
+        """async ([unit, direction]) => {
+          const { layers } = await (await fetch("live/config.json")).json();
+          const columns = layers[0][direction].groups
+            .flatMap(({ units }, i) => (i ? [-1, ...units] : units));
+          return (columns.indexOf(unit) + 0.5) / columns.length;
+        }""",
+        [unit, direction],
+    )
+
+
+def point_at(page: Page, unit: int, direction: str) -> tuple[float, float]:
+    box = page.locator(f"canvas.{direction}").first.bounding_box()
+    x = box["x"] + box["width"] * column_of(page, unit, direction)
+    return x, box["y"] + box["height"] * 0.4

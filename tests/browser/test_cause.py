@@ -1,0 +1,248 @@
+"""Why the network answers so: every number on the screen against `serving.explain`."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from serving import explain
+from tests.browser.explained import Asked, bars, clear, likeliest, mark, percent, point_at, text
+from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, watch
+
+pytestmark = pytest.mark.browser
+
+# Near a border between two digits: one row less, and it is another.
+DOUBTFUL = [
+    [(0.6, 0.25), (0.42, 0.2), (0.38, 0.4), (0.6, 0.4), (0.62, 0.2), (0.58, 0.85)],
+    [(0.42, 0.25), (0.58, 0.18), (0.5, 0.85)],
+    [(0.3, 0.2), (0.7, 0.2), (0.42, 0.8), (0.6, 0.8)],
+    [(0.3, 0.2), (0.7, 0.2), (0.35, 0.8), (0.7, 0.8)],
+]
+BAR = [(0.4, 0.55), (0.72, 0.55)]
+
+
+@pytest.fixture
+def page(open_page, server) -> Page:
+    page = open_page(server.url)
+    watch(page)
+    return page
+
+
+@pytest.fixture
+def asked(page) -> Asked:
+    return Asked(page)
+
+
+def test_the_column_shows_how_much_each_row_speaks_for_the_digit(page, asked):
+    draw(page, SEVEN)
+    header, tensors = asked.explained()
+    influence = tensors[explain.ROW_INFLUENCE]
+    expected = (
+        bars(page)[np.abs(influence).argmax()] * influence / influence[np.abs(influence).argmax()]
+    )
+    np.testing.assert_allclose(bars(page), expected, atol=0.51)
+    assert text(page, ".why-panel h2") == f"Why {header['digit']}"
+
+
+def test_the_shortest_run_of_rows_with_most_of_what_speaks_for_it_has_decided(page, asked):
+    draw(page, SEVEN)
+    _, tensors = asked.explained()
+    gains = np.maximum(tensors[explain.ROW_INFLUENCE], 0)
+    numbers = [int(number) for number in re.findall(r"\d+", text(page, ".because"))]
+    first, last = numbers[0], numbers[-1]
+    assert gains[first - 1 : last].sum() > gains.sum() / 2
+    length = last - first + 1
+    shorter = [gains[start : start + length - 1].sum() for start in range(28)]
+    assert max(shorter) <= gains.sum() / 2
+    assert text(page, ".because") in page.locator("canvas.why").get_attribute("aria-label")
+
+
+def test_it_follows_the_pen_while_it_is_down_and_asks_one_question_at_a_time(page, asked):
+    under_way, most = set(), []
+
+    def ask(request) -> None:
+        if explain.PATH in request.url:
+            under_way.add(request)
+            most.append(len(under_way))
+
+    page.on("request", ask)
+    page.on("requestfinished", lambda request: under_way.discard(request))
+    page.on("requestfailed", lambda request: under_way.discard(request))
+    draw(page, SEVEN[:3], release=False)
+    asked.explained()
+    before = bars(page)
+    first, *rest = places(page, SEVEN[3:])
+    page.mouse.move(*first, steps=10)
+    for place in rest:
+        page.mouse.move(*place, steps=10)
+    asked.explained()
+    assert (bars(page) != before).any()
+    page.mouse.up()
+    assert max(most) == 1
+
+
+def test_questions_are_few_and_the_last_drawing_gets_its_own(page, asked):
+    began = page.evaluate("performance.now()")
+    draw(page, [(0.2 + 0.006 * i, 0.5 + 0.3 * np.sin(i / 5)) for i in range(100)])
+    seconds = (page.evaluate("performance.now()") - began) / 1000
+    assert len(asked.messages) <= 8 * seconds + 2
+    asked.explained()
+
+
+def test_an_explanation_that_comes_after_the_page_was_cleared_is_dropped(page):
+    held = []
+    page.route(f"**{explain.PATH}*", lambda route: held.append(route))
+    draw(page, SEVEN)
+    page.wait_for_timeout(300)
+    assert len(held) == 1
+    clear(page)
+    held[0].continue_()
+    page.wait_for_timeout(500)
+    assert text(page, ".because") == ""
+    assert not bars(page).any()
+
+
+def test_a_failed_explanation_leaves_the_reading_alone_and_the_next_one_is_shown(open_page, server):
+    page = open_page(server.url, allowed="500")
+    asked = Asked(page)
+    watch(page)
+    clear(page)
+    page.route(f"**{explain.PATH}*", lambda route: route.fulfill(status=500))
+    draw(page, SEVEN)
+    page.wait_for_timeout(300)
+    assert digit(page) == "7"
+    assert text(page, ".because") == ""
+    page.unroute(f"**{explain.PATH}*")
+    draw(page, BAR)
+    asked.explained()
+    assert "decided" in text(page, ".because")
+
+
+def test_the_pictures_show_the_gradients_on_request(page, asked):
+    draw(page, SEVEN)
+    states = pixels(page, "forward")
+    page.get_by_role("radio", name="why").check(force=True)
+    _, tensors = asked.explained()
+    gradient = tensors[explain.ROW_GRADIENT]
+    shown = pixels(page, "image + canvas.why-layer, canvas.image ~ canvas.why-layer")
+    row, column = np.unravel_index(gradient.argmax(), gradient.shape)
+    red, _, blue, _ = map(int, shown[10 * row + 5, 10 * column + 5])
+    assert red > blue  # orange speaks for it
+    row, column = np.unravel_index(gradient.argmin(), gradient.shape)
+    red, _, blue, _ = map(int, shown[10 * row + 5, 10 * column + 5])
+    assert blue > red
+    assert page.locator(".forward-panel .why-layer").is_visible()
+    assert "speak for 7" in text(page, ".why-legend")
+    np.testing.assert_array_equal(pixels(page, "forward"), states)  # below, untouched
+    page.get_by_role("radio", name="memory").check(force=True)
+    assert page.locator(".why-layer:visible").count() == 0
+    assert page.locator(".why-legend").is_hidden()
+
+
+def test_without_the_marked_row_the_answer_is_told_and_shown(page, asked):
+    draw(page, SEVEN)
+    _, tensors = asked.explained()
+    mark(page, 9)
+    erased = tensors[explain.ERASED_ROWS][8]
+    assert text(page, ".because") == text(page, ".without")
+    assert text(page, ".without").startswith("Without row 9 it")
+    assert likeliest(erased) in text(page, ".without")
+    page.keyboard.press("e")
+    assert "without row 9" in text(page, "#answer-title")
+    shown = page.locator(".bars .value").all_inner_texts()
+    assert [int(re.match(r"\d+", value)[0]) for value in shown] == [percent(p) for p in erased]
+    assert page.locator(".hole").is_visible()
+    page.keyboard.press("ArrowDown")  # it goes with the row
+    assert "without row 10" in text(page, "#answer-title")
+    page.keyboard.press("Escape")
+    assert "full network" in text(page, "#answer-title")
+    assert page.locator(".hole").is_hidden()
+    assert page.get_by_role("button", name="Erase").is_disabled()
+
+
+def test_rows_whose_loss_changes_the_answer_are_marked_with_the_new_one(page, asked):
+    found = 0
+    for strokes in DOUBTFUL:
+        clear(page)
+        draw(page, strokes)
+        header, tensors = asked.explained()
+        answers = tensors[explain.ERASED_ROWS].argmax(axis=1)
+        flips = {row: int(d) for row, d in enumerate(answers) if d != header["digit"]}
+        shown = page.evaluate("""() => [...document.querySelectorAll(".flips li")].map((item) =>
+          [Number(item.style.getPropertyValue("--row-at")), Number(item.textContent)])""")
+        assert dict(shown) == flips
+        for row in flips:
+            assert re.search(rf"\b{row + 1}\b", text(page, ".without"))
+        found += len(flips)
+    assert found, "no drawing of the test is close to a border"
+
+
+def test_without_a_stroke_the_answer_is_told_and_shown_at_once(page, asked):
+    draw(page, SEVEN)
+    assert page.locator(".chips button").count() == 0  # one stroke less is nothing
+    draw(page, BAR)
+    _, tensors = asked.explained()
+    erased = tensors[explain.ERASED_STROKES]
+    assert page.locator(".chips button").count() == 2
+    for index, chip in enumerate(page.locator(".chips button").all()):
+        assert likeliest(erased[index]) in chip.get_attribute("aria-label").replace("\u202f", " ")
+        chip.hover()
+        assert digit(page) == str(erased[index].argmax())
+        assert likeliest(erased[index]) in text(page, ".without")
+        assert page.locator(".missing").is_visible()
+    page.mouse.move(5, 5)
+    assert "full network" in text(page, "#answer-title")
+    assert page.locator(".missing").is_hidden()
+    page.get_by_role("button", name="Stroke 2").focus()
+    assert "without stroke 2" in text(page, "#answer-title")
+    draw(page, [(0.3, 0.9), (0.7, 0.9)])  # whoever draws wants to see the drawing's answer
+    assert "full network" in text(page, "#answer-title")
+
+
+def test_how_far_back_the_last_belief_reaches_is_told(page, asked):
+    draw(page, SEVEN)
+    header, tensors = asked.explained()
+    norms = tensors[explain.THROUGH_TIME]
+    image = asked.image
+    ink = int((image > 0).any(axis=1).argmax())
+    for row, words in [(ink, "where your ink begins"), (11, "row 12")]:
+        if row != ink:
+            mark(page, row + 1)
+        told = text(page, ".felt-note")
+        assert f"The last belief, in {header['belief_digit']}" in told
+        assert f"row {row + 1}" in told
+        assert words in told
+        ratio = norms[row] / norms[-1]
+        number, unit = re.search(r"with ([\d.]+) (%|times)", told).groups()
+        share = float(number) / (100 if unit == "%" else 1)
+        assert share == pytest.approx(ratio, rel=0.15)
+    assert page.locator(".felt").get_attribute("aria-label").replace("\u202f", " ") == told
+
+
+def test_an_empty_page_has_nothing_to_explain(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    count = len(asked.messages)
+    clear(page)
+    page.wait_for_timeout(300)
+    assert len(asked.messages) == count
+    assert text(page, ".why-panel h2") == "Why"
+    assert not bars(page).any()
+    assert "Draw a digit" in text(page, ".felt-note")
+    assert page.locator(".chips button").count() == 0
+
+
+def test_a_network_without_weights_says_what_is_missing(open_page, tiny_server):
+    page = open_page(tiny_server.url)
+    name = tiny_server.model.stem
+    note = text(page, ".unexplained-note")
+    assert f"{name}.npz beside {name}.onnx" in note
+    for part in (".why-panel", ".shows", ".through-time", ".inspector", ".erasers"):
+        assert page.locator(part).is_hidden(), part
+    page.mouse.click(*point_at(page, 1, "forward"))  # names it, opens nothing
+    assert page.locator(".forward-panel .unit-tag").inner_text().startswith("unit 1 ")
+    watch(page)
+    clear(page)
+    draw(page, ONE)
+    assert page.locator(".forward-panel .changed").is_visible()  # needs no weights

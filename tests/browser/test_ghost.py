@@ -1,0 +1,78 @@
+"""What a stroke changed, beside the states' pictures."""
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from model import signature
+from tests.browser.explained import Asked, clear, released, text
+from tests.browser.pen import SEVEN, draw, pixels, settle, watch
+
+pytestmark = pytest.mark.browser
+
+BAR = [(0.4, 0.55), (0.72, 0.55)]
+
+
+@pytest.fixture
+def page(open_page, server) -> Page:
+    page = open_page(server.url)
+    watch(page)
+    return page
+
+
+@pytest.fixture
+def asked(page) -> Asked:
+    return Asked(page)
+
+
+def changed(page: Page, direction: str) -> np.ndarray:
+    return (pixels(page, f"{direction} ~ .changed canvas")[:, :, 3] > 0).sum(axis=1)
+
+
+def test_rows_that_the_stroke_changed_have_bars(page, asked):
+    clear(page)
+    draw(page, SEVEN)
+    asked.explained()
+    before = released().read(asked.image).hidden_states
+    draw(page, BAR, release=False)  # while the pen is down, too
+    asked.explained()
+    after = released().read(asked.image).hidden_states
+    moved = {
+        direction: np.linalg.norm(after[name] - before[name], axis=1)
+        for direction, name in [
+            ("forward", signature.hidden_forward(1)),
+            ("backward", signature.hidden_backward(1)),
+        ]
+    }
+    most = max(sizes.max() for sizes in moved.values())
+    for direction, sizes in moved.items():
+        np.testing.assert_allclose(changed(page, direction), 24 * sizes / most, atol=0.51)
+    page.mouse.up()
+    page.wait_for_timeout(900)
+    assert "The last stroke changed the downward memory in row" in text(page, ".changed-note")
+
+
+def test_the_bars_of_a_change_can_be_switched_off_and_go_with_undo(page):
+    clear(page)
+    draw(page, SEVEN)
+    draw(page, BAR)
+    margin = page.locator(".forward-panel .changed")
+    assert margin.is_visible()
+    page.get_by_role("checkbox", name="Show which rows").uncheck()
+    assert margin.is_hidden()
+    page.get_by_role("checkbox", name="Show which rows").check()
+    assert margin.is_visible()
+    page.get_by_role("button", name="Undo").click()
+    settle(page)
+    assert margin.is_hidden()
+    assert "Draw a stroke" in text(page, ".changed-note")
+
+
+def test_the_bars_of_a_change_fade_once_the_pen_rests(open_page, server):
+    page = open_page(server.url, reduced_motion="no-preference")
+    watch(page)
+    clear(page)
+    draw(page, SEVEN)
+    margin = page.locator(".forward-panel .changed")
+    assert margin.evaluate("(margin) => getComputedStyle(margin).opacity") == "1"
+    expect(margin).to_have_css("opacity", "0", timeout=5000)

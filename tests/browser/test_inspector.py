@@ -1,0 +1,164 @@
+"""Looking into one unit, with pointer, finger and keyboard: as `serving.inspector` describes it."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from model import onnx_graph, signature, weights
+from serving import explain
+from serving.inspector import inspect_unit
+from tests.browser.conftest import Server
+from tests.browser.explained import Asked, point_at, released, text
+from tests.browser.pen import SEVEN, draw, watch
+from tests.networks import CONFIGS, random_network
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(open_page, server) -> Page:
+    page = open_page(server.url)
+    watch(page)
+    return page
+
+
+@pytest.fixture
+def asked(page) -> Asked:
+    return Asked(page)
+
+
+def test_pointing_at_a_column_names_its_unit(page):
+    page.mouse.move(*point_at(page, 7, "backward"))
+    assert re.fullmatch(r"unit 7 · for \d", page.locator(".backward-panel .unit-tag").inner_text())
+    page.mouse.move(5, 5)
+    assert page.locator(".backward-panel .unit-tag").is_hidden()
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_a_click_looks_into_a_unit(page, direction):
+    draw(page, SEVEN)
+    page.mouse.click(*point_at(page, 7, direction))
+    unit = page.locator(".unit")
+    unit.wait_for()
+    reader = {"forward": "downward", "backward": "upward"}[direction]
+    assert text(page, ".inspector h2") == f"Unit 7 of the {reader} reader, layer 1"
+    name = {
+        "forward": signature.hidden_forward(1),
+        "backward": signature.hidden_backward(1),
+    }[direction]
+    expected = inspect_unit(released().weights, name, "7")
+    assert page.locator(".strips canvas").count() == len(expected["input"])
+    for way in ("from", "to"):
+        shown = page.locator(f".unit-{way} b").all_inner_texts()
+        assert [int(number) for number in shown] == [each["unit"] for each in expected[way]]
+        weights = page.locator(f".unit-{way} small").all_inner_texts()
+        assert [float(weight.replace("−", "-")) for weight in weights] == pytest.approx(
+            [each["weight"] for each in expected[way]], abs=0.006
+        )
+    votes = page.locator(".unit-votes li small").all_inner_texts()
+    assert [float(vote.replace("−", "-")) for vote in votes] == pytest.approx(
+        expected["votes"] or [], abs=0.006
+    )
+    if expected["votes"] is None:
+        assert "next layer" in text(page, ".unit-votes p")
+
+
+def test_the_strip_is_orange_where_ink_excites_the_unit(page):
+    page.mouse.click(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+    expected = inspect_unit(released().weights, signature.hidden_forward(1), "7")["input"]
+    weights = np.array(expected)
+    row, pixel = np.unravel_index(weights.argmax(), weights.shape)
+    red, blue = page.evaluate(
+        """([row, pixel]) => {
+          const canvas = document.querySelectorAll(".strips canvas")[row];
+          const { data } = canvas.getContext("2d").getImageData(pixel, 0, 1, 1);
+          return [data[0], data[2]];
+        }""",
+        [int(row), int(pixel)],
+    )
+    assert red > blue
+
+
+def test_the_trace_follows_the_drawing(page, asked):
+    page.mouse.click(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+    draw(page, SEVEN)
+    asked.explained()
+    states = released().read(asked.image).hidden_states
+    trace = states[signature.hidden_forward(1)][:, 7]
+    label = page.locator(".trace").get_attribute("aria-label")
+    row, value = re.search(r"at row (\d+), (.+)", label).groups()
+    assert int(row) == np.abs(trace).argmax() + 1
+    assert float(value.replace("−", "-")) == pytest.approx(trace[int(row) - 1], abs=0.06)
+
+
+def test_the_keyboard_alone_chooses_units_and_partners(page):
+    canvas = page.get_by_role("slider", name="States of the downward reader")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    page.locator(".unit").wait_for()
+    first = text(page, ".inspector h2")
+    assert canvas.get_attribute("aria-valuenow") == "0"
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".inspector h2")).not_to_have_text(first)
+    assert canvas.get_attribute("aria-valuenow") == "1"
+    second = text(page, ".inspector h2")
+    assert re.search(r"\d+", second)[0] in canvas.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowDown")  # the row cursor's, as everywhere
+    assert page.locator(".reading.marked").count() == 1
+    partners = page.locator(".unit-from button")
+    number = re.search(r"\d+", second)[0]
+    other = next(b for b in partners.all() if b.locator("b").inner_text() != number)
+    wanted = other.locator("b").inner_text()
+    other.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".inspector h2")).to_have_text(re.compile(rf"^Unit {wanted} "))
+    assert page.evaluate("document.activeElement.id") == "inspector-title"
+
+
+def test_a_finger_looks_into_a_unit(open_page, server):
+    page = open_page(server.url, viewport={"width": 390, "height": 800}, has_touch=True)
+    page.locator("canvas.forward").first.scroll_into_view_if_needed()
+    page.touchscreen.tap(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+    assert text(page, ".inspector h2").startswith("Unit 7 ")
+
+
+def test_a_unit_that_cannot_be_had_is_said_and_can_be_chosen_again(open_page, server):
+    page = open_page(server.url, allowed="500")
+    page.route(f"**{explain.UNIT_PATH}*", lambda route: route.fulfill(status=500))
+    page.mouse.click(*point_at(page, 7, "forward"))
+    expect(page.locator(".inspector-hint")).to_contain_text("Choose it again")
+    assert page.locator(".unit").is_hidden()
+    page.unroute(f"**{explain.UNIT_PATH}*")
+    page.mouse.click(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+    assert text(page, ".inspector-hint") == ""
+
+
+def test_another_layer_closes_the_unit(page):
+    page.mouse.click(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+    page.get_by_role("radio", name="2").check(force=True)
+    assert page.locator(".unit").is_hidden()
+    assert page.locator(".unit-tag:visible").count() == 0
+
+
+def test_a_network_of_one_layer_without_upward_reader_is_explained(open_page, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elman")
+    network = weights.from_keras(random_network(CONFIGS["elman"]))
+    (folder / "elman.onnx").write_bytes(onnx_graph.build(network).SerializeToString())
+    weights.save_arrays(network, folder / "elman.npz")
+    server = Server(folder / "elman.onnx")
+    try:
+        page = open_page(server.url)
+        expect(page.locator(".because")).not_to_be_empty()
+        page.mouse.click(*point_at(page, 3, "forward"))
+        page.locator(".unit").wait_for()
+        assert text(page, ".inspector h2") == "Unit 3 of the downward reader"
+        assert page.locator(".unit-votes li").count() == 10
+    finally:
+        server.kill()
