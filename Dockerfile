@@ -9,6 +9,7 @@ RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-h
         -r requirements-serve.txt \
     && /venv/bin/pip uninstall -y --disable-pip-version-check pip setuptools
 COPY model/__init__.py model/signature.py model/preprocess.py model/photo.py model/strokes.py \
+     model/stages.py model/several.py \
      model/cards.py model/weights.py model/reference.py \
      /app/model/
 COPY serving /app/serving/

@@ -23,7 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BATCH, STEPS, PIXELS, DIGITS = 128, 28, 28, 10
 SECONDS = 3.0  # of work, a round
-ENGINES = ("keras-fit", "ours-tensorflow", "ours-jax", "torch", "gemm")
+BFLOAT16 = "-bfloat16"
+OURS = ("ours-tensorflow", "ours-jax")
+ENGINES = ("keras-fit", *OURS, *(name + BFLOAT16 for name in OURS), "torch", "gemm")
 
 
 def flops(units: int) -> float:
@@ -70,14 +72,14 @@ def keras_fit(units: int):
     return 20, lambda: model.fit(images, targets, batch_size=BATCH, verbose=0)
 
 
-def ours(units: int):
+def ours(units: int, precision: str = "float32"):
     from model.network import build
     from training.config import TrainingConfig
-    from training.recurrent import HoistedRNN
+    from training.recurrent import READERS
     from training.step import Trainer
 
-    settings = TrainingConfig(augment=False)
-    trainer = Trainer(build(config(units), HoistedRNN), settings, steps=10_000)
+    settings = TrainingConfig(augment=False, precision=precision)
+    trainer = Trainer(build(config(units), READERS[precision]), settings, steps=10_000)
     images, labels = arrays()
     return 1, lambda: trainer.step(images, labels, None)
 
@@ -117,14 +119,14 @@ def gemm(_: int):
 
 def serve(engine: str, units: int) -> None:
     """The engine's process: one line of images/s (or GFLOP/s) for each line read."""
-    if engine == "keras-fit" or engine.endswith("tensorflow"):
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-    elif engine == "ours-jax":
-        os.environ["KERAS_BACKEND"] = "jax"
+    os.environ["KERAS_BACKEND"] = "jax" if "jax" in engine else "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
-    make = {"keras-fit": keras_fit, "torch": torch_rnn, "gemm": gemm}.get(engine, ours)
-    steps, run = make(units)
+    make = {"keras-fit": keras_fit, "torch": torch_rnn, "gemm": gemm}
+    if engine.endswith(BFLOAT16):
+        steps, run = ours(units, BFLOAT16[1:])
+    else:
+        steps, run = make.get(engine, ours)(units)
     work = 2 * 2048**3 / 1e9 if engine == "gemm" else steps * BATCH
     for _ in range(3):
         run()  # compiles

@@ -41,8 +41,8 @@ class NetworkConfig:
     activation: Literal["tanh", "relu"] = "tanh"
     recurrent_initializer: str = "orthogonal"
     """A Keras initializer; `identity` with relu is the IRNN of Le et al. 2015."""
-    recurrent_gain: float = 1.0
-    """Factor of those first weights; far above 1 it saturates tanh, and gradients vanish."""
+    input_gain: float = 1.0
+    """Factor of the first input weights (Glorot's); far above 1, ink saturates tanh."""
     normalization: bool = False
     """LayerNormalization of each layer's merged states (Ba et al. 2016)."""
     window: int = 1
@@ -56,8 +56,8 @@ class NetworkConfig:
             raise ValueError(f"units must be one positive integer for each layer, not {self.units}")
         if not 1 <= self.window <= signature.STEPS:
             raise ValueError(f"window must be in 1..28 rows, not {self.window}")
-        if not 0 < self.recurrent_gain < float("inf"):
-            raise ValueError(f"recurrent_gain must be a number above 0, not {self.recurrent_gain}")
+        if not 0 < self.input_gain < float("inf"):
+            raise ValueError(f"input_gain must be a number above 0, not {self.input_gain}")
         if self.score_units < 0:
             raise ValueError(f"score_units must not be negative, not {self.score_units}")
         for name, allowed in (("merge_mode", ("sum", "concat")), ("activation", ("tanh", "relu"))):
@@ -77,8 +77,8 @@ class NetworkConfig:
 PRESETS: dict[str, NetworkConfig] = {
     # The textbook's network, and nothing else.
     "elman": NetworkConfig(bidirectional=False),
-    # The same, badly started, as textbooks warn: to be seen beside `elman`, not to be used.
-    "saturated": NetworkConfig(bidirectional=False, recurrent_gain=8.0),
+    # The same with a bad start: to be seen beside `elman`, not to be used.
+    "saturated": NetworkConfig(bidirectional=False, input_gain=10.0),
     # A second reader from below; y_t from h_t + k_t.
     "bidirectional": NetworkConfig(),
     # Two layers of two readers. relu with an identity start remembers over 28 steps
@@ -160,11 +160,12 @@ def build(
 def _reader(
     config: NetworkConfig, recurrent: type, name: str, units: int, **options
 ) -> layers.SimpleRNN:
-    gain = {} if config.recurrent_gain == 1 else {"gain": config.recurrent_gain}
+    glorot = {"scale": config.input_gain**2, "mode": "fan_avg", "distribution": "uniform"}
     return recurrent(
         units,
         activation=config.activation,
-        recurrent_initializer={"class_name": config.recurrent_initializer, "config": gain},
+        kernel_initializer={"class_name": "VarianceScaling", "config": glorot},
+        recurrent_initializer=config.recurrent_initializer,
         return_sequences=True,
         name=name,
         **options,

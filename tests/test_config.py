@@ -28,6 +28,12 @@ def test_kinds_of_clipping():
     assert (none.clipnorm, none.global_clipnorm) == (None, None)
 
 
+def test_the_optimizer_is_chosen_by_name():
+    assert parse("--optimizer", "sgd").optimizer == "sgd"
+    with pytest.raises(TrainingError, match="optimizer must be adamw or sgd"):
+        TrainingConfig(optimizer="adam")
+
+
 def test_both_kinds_of_clipping_are_refused(capsys):
     with pytest.raises(SystemExit):
         parse("--clipnorm", "1", "--global-clipnorm", "1")
@@ -51,12 +57,20 @@ def test_values_out_of_range_are_named(flags):
         parse(*flags)
 
 
+def test_precision():
+    assert parse().precision == "float32"
+    assert parse("--precision", "bfloat16").precision == "bfloat16"
+    with pytest.raises(TrainingError, match="float32 or bfloat16"):
+        TrainingConfig(precision="float16")
+
+
 def test_a_resumed_run_keeps_its_settings(tmp_path: Path):
     stored = TrainingConfig(epochs=7, seed=3)
-    settings = {"training": stored.to_json(), "network": {"units": [8]}}
+    earlier = {k: v for k, v in stored.to_json().items() if k != "precision"}  # of older runs
+    settings = {"training": earlier, "network": {"units": [8]}}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     arguments = {"resume": True, "out": tmp_path}
-    assert make_config(arguments) == stored
+    assert make_config(arguments) == make_config(arguments | {"distribute": True}) == stored
     with pytest.raises(TrainingError, match="leave out --epochs"):
         make_config(arguments | {"epochs": 9})
     with pytest.raises(TrainingError, match="nothing to resume"):

@@ -41,6 +41,32 @@ def test_parameter_count_of_elman_by_hand():
     assert build(PRESETS["elman"]).count_params() == expected
 
 
+def test_input_gain_multiplies_the_first_input_weights_alone():
+    def cell(gain):
+        keras.utils.set_random_seed(0)
+        layer = build(NetworkConfig(bidirectional=False, input_gain=gain)).get_layer("rnn_1")
+        return [np.asarray(weight) for weight in layer.get_weights()]
+
+    [kernel, recurrent, bias], scaled = cell(1), cell(10)
+    assert np.abs(kernel).max() == pytest.approx(np.sqrt(6 / (28 + 128)), rel=0.01)  # Glorot's
+    for expected, actual in zip([10 * kernel, recurrent, bias], scaled, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_a_saturated_network_forgets():
+    """Where the input saturates tanh, the states hardly depend on those before."""
+
+    def memory(name):
+        keras.utils.set_random_seed(0)
+        model = build(PRESETS[name])
+        images = np.repeat(random_images(1), 2, axis=0)
+        images[1, 0] = 255 - images[1, 0]
+        states = np.asarray(model(images)[signature.hidden_forward(1)])
+        return np.linalg.norm(states[0, 20] - states[1, 20])
+
+    assert memory("saturated") < 0.1 * memory("elman")
+
+
 def changed_rows(name: str, key: str, row: int) -> np.ndarray:
     """Indices of the rows of output `key` that change when the pixels of `row` do."""
     model = random_network(CONFIGS[name])
@@ -89,7 +115,14 @@ def test_logits_lead_to_the_outputs(name):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"units": ()}, {"units": (0,)}, {"units": (1.5,)}, {"merge_mode": "mul"}, {"activation": "x"}],
+    [
+        {"units": ()},
+        {"units": (0,)},
+        {"units": (1.5,)},
+        {"merge_mode": "mul"},
+        {"activation": "x"},
+        {"input_gain": 0},
+    ],
 )
 def test_impossible_configs_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -1,12 +1,17 @@
 """The faster layer computes what the plain one does, values and gradients."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 from model.network import build
 from tests.networks import CONFIGS, random_images, random_network
-from training.recurrent import HoistedRNN
+from training.recurrent import Bfloat16RNN, HoistedRNN
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -22,19 +27,62 @@ def test_same_outputs_from_the_same_weights(name):
         np.testing.assert_allclose(actual[key], value, atol=1e-5, rtol=1e-4, err_msg=key)
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_same_gradients(backwards):
-    tf = pytest.importorskip("tensorflow")
+def gradients(layer: keras.layers.Layer, x: np.ndarray) -> list[np.ndarray]:
+    """Of a value that depends on every state: by input, kernels and bias."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.Variable(x)
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(layer(x) ** 3)
+        return tape.gradient(value, [x, *layer.trainable_variables])
+    import jax
+
+    others = [variable.value for variable in layer.non_trainable_variables]
+
+    def value(x, weights):
+        return (layer.stateless_call(weights, others, x)[0] ** 3).sum()
+
+    weights = [variable.value for variable in layer.trainable_variables]
+    of_x, of_weights = jax.grad(value, argnums=(0, 1))(x, weights)
+    return [of_x, *of_weights]
+
+
+def pair(faster: type, **options) -> tuple[list, list]:
+    """Gradients of the plain layer and of the `faster` one with the same weights."""
     keras.utils.set_random_seed(0)
-    options = {"return_sequences": True, "go_backwards": backwards}
-    plain, fast = keras.layers.SimpleRNN(5, **options), HoistedRNN(5, **options)
+    options |= {"return_sequences": True}
+    plain, fast = keras.layers.SimpleRNN(5, **options), faster(5, **options)
     x = np.random.default_rng(0).normal(size=(3, 28, 4)).astype(np.float32)
     plain(x), fast(x)
     fast.set_weights(plain.get_weights())
-    gradients = []
-    for layer in (plain, fast):
-        with tf.GradientTape() as tape:
-            value = tf.reduce_sum(layer(x) ** 3)
-        gradients.append(tape.gradient(value, layer.trainable_variables))
-    for expected, actual in zip(*gradients, strict=True):
+    return gradients(plain, x), gradients(fast, x)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_same_gradients(backwards, activation):
+    for expected, actual in zip(
+        *pair(HoistedRNN, go_backwards=backwards, activation=activation), strict=True
+    ):
         np.testing.assert_allclose(actual, expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_gradients_in_bfloat16_are_close_but_not_the_same(backwards):
+    for expected, actual in zip(*pair(Bfloat16RNN, go_backwards=backwards), strict=True):
+        difference = np.linalg.norm(np.subtract(actual, expected)) / np.linalg.norm(expected)
+        assert 1e-5 < difference < 0.03  # a bfloat16 has 8 binary digits
+
+
+def test_gradients_by_hand_on_jax_too():
+    if keras.backend.backend() == "jax":
+        return
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", __file__, "-k", "gradients"],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from model.network import logits_model
+from model.network import build, logits_model
 from tests.networks import CONFIGS, random_images, random_network
 from training import augment
 from training.config import TrainingConfig
 from training.mixture import NO_DIGIT
+from training.recurrent import READERS
 from training.step import Schedule, Trainer, loss, make_optimizer
 
 PLAIN = TrainingConfig(augment=False, weight_decay=0, ema=0.9)
@@ -87,6 +88,20 @@ def test_clipping_reaches_the_optimizer(clipping, is_global):
     assert norm == pytest.approx(0.01, rel=1e-4)
 
 
+def test_sgd_goes_on_in_the_clipped_direction():
+    model = random_network(CONFIGS["elman"])
+    config = replace(PLAIN, optimizer="sgd", learning_rate=0.5, warmup=0, clipnorm=1.0)
+    optimizer = make_optimizer(config, model, steps=1000)
+    variables = model.trainable_variables
+    before = [np.array(variable) for variable in variables]
+    gradients = [np.full(v.shape, 100, np.float32) for v in variables]
+    for _ in range(2):
+        optimizer.apply(gradients, variables)
+    moves = [np.linalg.norm(np.array(v) - b) for v, b in zip(variables, before, strict=True)]
+    # One step of length 0.5, then one of 0.5 and 0.9 of the first; nothing decays.
+    assert moves == pytest.approx([0.5 * (1 + 1 + 0.9)] * len(moves), rel=1e-3)
+
+
 def test_only_kernels_decay():
     optimizer = make_optimizer(TrainingConfig(), random_network(CONFIGS["stacked"]), steps=10)
     decays = {
@@ -104,6 +119,15 @@ def test_the_loss_falls():
     images, warp = random_images(16), augment.draw(np.random.default_rng(0), 16)
     losses = [float(trainer.step(images, LABELS, warp)["loss"]) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_it_trains_in_bfloat16_with_weights_in_float32():
+    config = replace(PLAIN, learning_rate=1e-2, precision="bfloat16")
+    trainer = Trainer(build(CONFIGS["stacked"], READERS["bfloat16"]), config, steps=100)
+    images = random_images(16)
+    losses = [float(trainer.step(images, LABELS, None)["loss"]) for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {variable.dtype for variable in trainer.model.trainable_variables} == {"float32"}
 
 
 def test_the_first_average_is_a_mean_of_start_and_step():

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from model import weights
+from model.weights import load_keras
 from tests.digits import save_digits
 
 ROOT = Path(__file__).parent.parent
@@ -98,6 +100,22 @@ def test_one_seed_gives_one_result_and_a_killed_run_goes_on_exactly(backend, dat
     first, second = (weights.load(out / "best.keras") for out in (whole, killed))
     np.testing.assert_array_equal(first.layers[0].forward.kernel, second.layers[0].forward.kernel)
     assert len(history(killed)) == 4
+
+
+def test_bfloat16_saves_a_plain_network_and_a_lone_reader_is_not_told_twice(data, tmp_path):
+    out = tmp_path / "run"
+    options = ["--preset", "elman", "--validation", "100", "--data", data, "--epochs", "1"]
+    printed = train(*options, "--precision", "bfloat16", "--out", out)
+    assert "validation error" in printed
+    assert "downward reader" not in printed
+    assert "0.6 x that of every step's answer\n" in printed
+    network = load_keras(out / "best.keras")
+    recurrent = network.get_layer("rnn_1")
+    assert type(recurrent) is keras.layers.SimpleRNN
+    assert recurrent.dtype_policy.name == "float32"
+    assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
+    settings = json.loads((out / "config.json").read_text())
+    assert settings["training"]["precision"] == "bfloat16"
 
 
 def test_jax_trains_without_tensorflow(data, tmp_path):

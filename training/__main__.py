@@ -13,12 +13,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from training import data, folder
-from training.config import DEFAULTS, TrainingConfig
+from training.config import DEFAULTS, OPTIMIZERS, PRECISIONS, TrainingConfig
 from training.errors import TrainingError
 
 BACKENDS = ("tensorflow", "jax")
 # What a resumed run may still be told; the rest stands in its config.json.
-_ON_RESUME = {"data", "out", "resume", "backend"}
+_ON_RESUME = {"data", "out", "resume", "backend", "distribute"}
 _NUMBERS = {
     "epochs": (int, "times through the training digits"),
     "batch_size": (int, "digits a step"),
@@ -44,6 +44,20 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     parser.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
     parser.add_argument("--backend", choices=BACKENDS, help="else KERAS_BACKEND")
+    parser.add_argument(
+        "--distribute",
+        action="store_true",
+        help="deal each batch out to all devices (JAX), and to all hosts that "
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES, _NUM_PROCESSES and _PROCESS_ID name",
+    )
+    parser.add_argument(
+        "--optimizer", choices=OPTIMIZERS, help="adamw, or sgd with momentum 0.9 (adamw)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of the products in the recurrent layers (float32); bfloat16 is for GPUs",
+    )
     for name, (kind, text) in _NUMBERS.items():
         default = getattr(DEFAULTS["stacked"], name)
         by_preset = " for stacked" if name == "learning_rate" else ""
@@ -94,10 +108,12 @@ def main(argv: list[str]) -> int:
         _check_backend()
         config = make_config(arguments)
         path = _data_path(arguments)
-        from training import train  # after the backend is set: Keras reads it once
+        from training import distribute, train  # after the backend is set: Keras reads it once
 
+        distribution = distribute.start() if "distribute" in arguments else None
         command = shlex.join(["python", "-m", "training", *argv])
-        train.run(config, path, arguments["out"], command, arguments.get("resume", False))
+        resume = arguments.get("resume", False)
+        train.run(config, path, arguments["out"], command, resume, distribution)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

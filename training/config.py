@@ -6,6 +6,9 @@ from typing import Any
 
 from training.errors import TrainingError
 
+PRECISIONS = ("float32", "bfloat16")
+OPTIMIZERS = ("adamw", "sgd")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -14,6 +17,9 @@ class TrainingConfig:
     preset: str = "stacked"
     epochs: int = 30
     batch_size: int = 128
+    optimizer: str = "adamw"
+    """AdamW, or the textbook's: sgd with momentum, where clipping decides (Pascanu et al. 2013);
+    AdamW bounds each step by itself."""
     learning_rate: float = 1e-3
     """Peak of a cosine that starts with a linear warm-up and ends at 0."""
     warmup: float = 0.08
@@ -38,6 +44,9 @@ class TrainingConfig:
     augment: bool = True
     mix: bool = False
     """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone."""
+    precision: str = "float32"
+    """Of the factors in the recurrent readers' products, float32 or bfloat16; weights, sums,
+    states and losses are float32."""
     validation: int = 10_000
     """Digits held out from the end of the training set."""
     seed: int = 0
@@ -56,6 +65,14 @@ class TrainingConfig:
         for name in ("weight_decay", "step_loss", "belief_loss", "score_loss", "no_digit_weight"):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise TrainingError(
+                f"optimizer must be {' or '.join(OPTIMIZERS)}, not {self.optimizer}"
+            )
+        if self.precision not in PRECISIONS:
+            raise TrainingError(
+                f"precision must be {' or '.join(PRECISIONS)}, not {self.precision}"
+            )
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed must be in 0..{2**32 - 1}, not {self.seed}")
         for name in ("warmup", "ema"):
@@ -76,6 +93,7 @@ class TrainingConfig:
 # tanh saturates where relu does not, and stands a larger rate.
 DEFAULTS: dict[str, TrainingConfig] = {
     "elman": TrainingConfig("elman", learning_rate=1.5e-3),
+    "saturated": TrainingConfig("saturated", learning_rate=1.5e-3),
     "bidirectional": TrainingConfig("bidirectional", learning_rate=1.5e-3),
     "stacked": TrainingConfig("stacked"),
     "scanline": TrainingConfig("scanline", epochs=60, mix=True),

@@ -12,9 +12,11 @@ import numpy as np
 from keras import ops
 
 from model import network, signature
-from training import augment
+from training import augment, distribute
 from training.config import TrainingConfig
 from training.mixture import NO_DIGIT
+
+MOMENTUM = 0.9  # of SGD
 
 # Takes uint8 images, labels and a warp (or None); returns loss and gradient norms.
 Step = Callable[[np.ndarray, np.ndarray, tuple | None], dict[str, np.ndarray]]
@@ -35,14 +37,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(config: TrainingConfig, model: keras.Model, steps: int) -> keras.Optimizer:
-    """AdamW with `clipnorm` or `global_clipnorm`; decay on kernels only."""
-    optimizer = keras.optimizers.AdamW(
-        Schedule(config.learning_rate, steps, config.warmup),
-        weight_decay=config.weight_decay,
-        clipnorm=config.clipnorm,
-        global_clipnorm=config.global_clipnorm,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    """`config.optimizer` with `clipnorm` or `global_clipnorm`; AdamW decays kernels only."""
+    rate = Schedule(config.learning_rate, steps, config.warmup)
+    clipping = {"clipnorm": config.clipnorm, "global_clipnorm": config.global_clipnorm}
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM, **clipping)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **clipping)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)
     return optimizer
 
@@ -78,11 +80,18 @@ class Trainer:
     """A model in training: its weights, their average, and the optimizer's state.
 
     `step` moves everything by one batch. `model` holds the current weights at all times
-    under TensorFlow, and after `sync` under JAX.
+    under TensorFlow, and after `sync` under JAX. With a `distribution`, in whose scope model
+    and trainer must be made, all its devices share each batch.
     """
 
-    def __init__(self, model: keras.Model, config: TrainingConfig, steps: int):
-        self.model, self.config = model, config
+    def __init__(
+        self,
+        model: keras.Model,
+        config: TrainingConfig,
+        steps: int,
+        distribution: keras.distribution.DataParallel | None = None,
+    ):
+        self.model, self.config, self.distribution = model, config, distribution
         self.optimizer = make_optimizer(config, model, steps)
         self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
         backend = {"jax": _jax_step, "tensorflow": _tensorflow_step}[keras.backend.backend()]
@@ -160,7 +169,6 @@ def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     place = {id(variable): i for i, variable in enumerate(groups[0])}
     order = [place[id(variable)] for variable in logits.trainable_variables]
 
-    @jax.jit
     def step(state, images, labels, warp):
         weights, others, optimizer_state, averages = state
 
@@ -179,13 +187,22 @@ def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
         state = weights, others, optimizer_state, averages
         return state, {"loss": value, **_norms(gradients)}
 
+    compiled, deal = jax.jit(step), lambda batch: batch
+    if (distribution := trainer.distribution) is not None:
+        everywhere = distribution.get_variable_layout(optimizer.iterations).backend_layout
+        compiled = jax.jit(step, out_shardings=everywhere)  # so that it stays so
+
+        def deal(batch):
+            return jax.tree.map(lambda array: distribute.share(distribution, array), batch)
+
     state = None
 
     def run(images, labels, warp):
         nonlocal state
         if state is None:  # first step, or a checkpoint was read
             state = tuple([variable.value for variable in group] for group in groups)
-        state, metrics = step(state, images, labels, warp)
+        images, labels, warp = deal((images, labels, warp))
+        state, metrics = compiled(state, images, labels, warp)
         return jax.device_get(metrics)
 
     def sync():

@@ -5,135 +5,78 @@
 ``checkpoint.npz`` (to resume from).
 """
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
-from tqdm import tqdm
 
-from model.network import PRESETS, NetworkConfig, build
-from training import augment, card, checkpoint, data, device, folder, mixture, report
+from model.network import PRESETS, NetworkConfig
+from training import card, checkpoint, data, device, distribute, folder, report
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
 from training.finish import Progress, finish
-from training.folder import BEST, CONFIG
-from training.metrics import evaluate
-from training.mixture import Part
-from training.recurrent import HoistedRNN
-from training.step import Trainer
+from training.folder import BEST, CHECKPOINT, CONFIG
+from training.loop import Loop
 
 
 def run(
-    config: TrainingConfig, data_path: Path | None, out: Path, command: str, resume: bool = False
-) -> dict[str, Any]:
+    config: TrainingConfig,
+    data_path: Path | None,
+    out: Path,
+    command: str,
+    resume: bool = False,
+    distribution: keras.distribution.DataParallel | None = None,
+) -> dict[str, Any] | None:
     """Train, evaluate on the test set once, and write everything into `out`.
 
+    With a `distribution` of several processes (`training.distribute`) all must see the same
+    data and, to resume, the same `out`; process 0 writes.
+
     Returns:
-        What ``metrics.json`` holds.
+        What ``metrics.json`` holds; None where another process wrote it.
 
     Raises:
         TrainingError: bad data, `out` in use, or nothing to resume.
         OSError: the disk is full or not writable.
     """
-    has_checkpoint = folder.prepare(out, resume)
-    training, validation = data.load_training(data_path, config.validation)
-    if resume:
-        settings = _resumed(folder.read_settings(out), training)
+    writes = distribute.writes()
+    if writes:
+        has_checkpoint = folder.prepare(out, resume)
     else:
-        settings = _settings(config, data_path, training, command)
-    folder.write_json(out / CONFIG, settings)
+        has_checkpoint = resume and (out / CHECKPOINT).exists()
+    digits = data.load_training(data_path, config.validation)
+    if resume:
+        settings = _resumed(folder.read_settings(out), digits[0])
+    else:
+        settings = _settings(config, data_path, digits[0], command)
+    if writes:
+        folder.write_json(out / CONFIG, settings)
     shape = NetworkConfig.from_json(settings["network"])
-    keras.utils.set_random_seed(config.seed)
-    _make_deterministic()
-    network = build(shape, HoistedRNN)
-    parts = mixture.digits_only(training)
-    if config.mix:
-        parts = mixture.everything(training, _folder(data_path), config.seed)
-    batch = min(config.batch_size, len(training))
-    steps = mixture.steps_an_epoch(parts, batch)
-    trainer = Trainer(network, config, config.epochs * steps)
-    progress = Progress([], [], [])
+    loop = Loop(config, shape, data_path, digits, distribution)
     if has_checkpoint:
-        progress = Progress(**checkpoint.load(out, trainer.variables))
+        loop.progress = Progress(**checkpoint.load(out, loop.trainer.variables))
+    if not writes:
+        for _ in loop.epochs():
+            pass
+        return None
 
-    print(f"{device.describe()}: {config.preset}, {network.count_params():,} parameters")
-    print(f"{len(training):,} digits to train, {len(validation):,} to validate, {batch} a step")
-    print(
-        f"the loss is that of the answer, plus {config.step_loss:g} x that of every step's answer, "
-        f"plus {config.belief_loss:g} x that of the downward reader"
-    )
+    print(_introduction(config, shape, loop, *map(len, digits)))
     tensorboard = report.TensorBoard(out / "tensorboard")
-    averaged = build(shape)
-    for epoch in range(len(progress.history) + 1, config.epochs + 1):
-        row = _epoch(epoch, trainer, parts, batch, steps, progress)
-        for variable, value in zip(
-            averaged.trainable_variables, trainer.evaluated_weights(), strict=True
-        ):
-            variable.assign(value)
-        result = evaluate(averaged, validation)
-        row |= {
-            "validation_loss": result.loss,
-            "validation_error_percent": 100 * result.error,
-            "validation_belief_error_percent": 100 * float(result.belief_error[-1]),
-        }
-        progress.history.append(row)
+    progress = loop.progress
+    for row, result in loop.epochs():
         score = [result.error, result.loss]
         is_best = progress.best is None or score < progress.best
         if is_best:
             progress.best = score
-            folder.save_keras(averaged, out / BEST)
-        checkpoint.save(out, trainer.variables, vars(progress))
+            folder.save_keras(loop.averaged, out / BEST)
+        checkpoint.save(out, loop.trainer.variables, vars(progress))
         report.write_csv(out / "metrics.csv", progress.history)
         tensorboard.write(row)
-        print(_summary(row, config.epochs, is_best))
+        print(_summary(row, config.epochs, shape.bidirectional, is_best))
     tensorboard.close()
-    return finish(config, data_path, out, progress, validation, settings)
-
-
-def _epoch(
-    epoch: int, trainer: Trainer, parts: list[Part], batch: int, steps: int, progress: Progress
-) -> dict[str, Any]:
-    """See each digit of MNIST once; extends `progress` and returns the epoch's row."""
-    start = time.perf_counter()
-    # Seeded by epoch, so that a resumed run draws what the first would have drawn.
-    rng = np.random.default_rng([trainer.config.seed, epoch])
-    losses, norms, largest = [], [], []
-    bar = tqdm(
-        mixture.batches(parts, batch, rng),
-        f"epoch {epoch}",
-        steps,
-        leave=False,
-        unit="step",
-        disable=None,
-    )
-    for images, labels in bar:
-        warp = augment.draw(rng, batch) if trainer.config.augment else None
-        metrics = trainer.step(images, labels, warp)
-        losses.append(float(metrics["loss"]))
-        norms.append(float(metrics["gradient_norm"]))
-        largest.append(float(metrics["largest_variable_norm"]))
-        if not np.isfinite(losses[-1]):
-            raise TrainingError(
-                f"the loss is {losses[-1]} in epoch {epoch}: lower --learning-rate or --clipnorm"
-            )
-        bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
-    trainer.sync()
-    progress.gradient_norm += norms
-    progress.largest_variable_norm += largest
-    seconds = time.perf_counter() - start
-    return {
-        "epoch": epoch,
-        "loss": float(np.mean(losses)),
-        "gradient_norm": float(np.mean(norms)),
-        "learning_rate": float(ops.convert_to_numpy(trainer.optimizer.learning_rate)),
-        "seconds": round(seconds, 2),
-        "images_per_second": round(batch * steps / seconds, 1),
-    }
+    return finish(config, data_path, out, progress, digits[1], settings)
 
 
 def _settings(
@@ -169,23 +112,27 @@ def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
     return settings | {"resumed": [*settings.get("resumed", []), again]}
 
 
-def _folder(data_path: Path | None) -> Path:
-    """Where the files of the other sources lie: beside MNIST."""
-    return data.find(data_path).parent
+def _introduction(
+    config: TrainingConfig, shape: NetworkConfig, loop: Loop, training: int, validation: int
+) -> str:
+    every_step, downward = config.step_loss, ""
+    if shape.bidirectional:
+        downward = f", plus {config.belief_loss:g} x that of the downward reader"
+    else:  # whose answers they are
+        every_step += config.belief_loss
+    return (
+        f"{device.describe()}: {config.preset}, {loop.averaged.count_params():,} parameters\n"
+        f"{training:,} digits to train, {validation:,} to validate, {loop.batch} a step"
+        f"{distribute.describe(loop.trainer.distribution)}\n"
+        "the loss is that of the answer, "
+        f"plus {every_step:g} x that of every step's answer{downward}"
+    )
 
 
-def _make_deterministic() -> None:
-    """Same seed, same metrics; JAX needs no such switch on the CPU."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
-
-
-def _summary(row: dict[str, Any], epochs: int, is_best: bool) -> str:
+def _summary(row: dict[str, Any], epochs: int, two_readers: bool, is_best: bool) -> str:
+    downward = f"downward reader {row['validation_belief_error_percent']:.2f} %  "
     return (
         f"epoch {row['epoch']:3}/{epochs}  loss {row['loss']:.4f}  "
-        f"validation error {row['validation_error_percent']:.2f} %  "
-        f"downward reader {row['validation_belief_error_percent']:.2f} %  "
+        f"validation error {row['validation_error_percent']:.2f} %  {downward * two_readers}"
         f"{row['images_per_second']:,.0f} images/s{'  best' if is_best else ''}"
     )
