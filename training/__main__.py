@@ -48,6 +48,10 @@ def make_parser() -> argparse.ArgumentParser:
         default = getattr(DEFAULTS["stacked"], name)
         by_preset = " for stacked" if name == "learning_rate" else ""
         parser.add_argument(_flag(name), type=kind, help=f"{text} ({default}{by_preset})")
+    parser.add_argument(
+        "--teacher",
+        help="a .keras file of this preset to start from, and to agree with on MNIST's digits",
+    )
     clip = parser.add_mutually_exclusive_group()
     clip.add_argument(
         "--clipnorm", type=float, help="largest norm of each variable's gradient (1.0)"

@@ -35,6 +35,10 @@ class TrainingConfig:
     no_digit_weight: float = 0.5
     """Weight of drawings that are no digit; their target is every digit alike
     (Hendrycks et al. 2019, outlier exposure)."""
+    teacher: str | None = None
+    """A ``.keras`` file to start from, whose opinion of MNIST's digits is kept."""
+    teacher_loss: float = 1.0
+    """Weight of the cross-entropy with that opinion."""
     augment: bool = True
     mix: bool = False
     """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone."""
@@ -53,7 +57,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:  # also refuses NaN
                 raise TrainingError(f"{name} must be above 0, not {value}")
-        for name in ("weight_decay", "step_loss", "belief_loss", "score_loss", "no_digit_weight"):
+        losses = ("step_loss", "belief_loss", "score_loss", "teacher_loss")
+        for name in ("weight_decay", "no_digit_weight", *losses):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:

@@ -56,17 +56,22 @@ def everything(training: Digits, folder: Path, seed: int) -> list[Part]:
         ]
     )
     return [
-        Part(training, 0.64),
-        Part(_drawn(pens * 4, rng, ink.ANY), 0.15),
-        Part(_drawn(pens, rng, _UNFINISHED), 0.03),
-        Part(Digits(spoiled, training.labels[chosen]), 0.09),
-        Part(Digits(no_digits, np.full(len(no_digits), NO_DIGIT, np.uint8)), 0.09),
+        Part(training, 0.73),
+        Part(_drawn(pens * 4, rng, ink.ANY), 0.09),
+        Part(_drawn(pens, rng, _UNFINISHED), 0.02),
+        Part(Digits(spoiled, training.labels[chosen]), 0.10),
+        Part(Digits(no_digits, np.full(len(no_digits), NO_DIGIT, np.uint8)), 0.06),
     ]
+
+
+def first_count(parts: list[Part], batch: int) -> int:
+    """Digits of the first part in each batch; they stand at its beginning."""
+    return _counts(parts, batch)[0]
 
 
 def steps_an_epoch(parts: list[Part], batch: int) -> int:
     """Steps in which each digit of the first part is seen once."""
-    return len(parts[0].digits) // _counts(parts, batch)[0]
+    return len(parts[0].digits) // first_count(parts, batch)
 
 
 def batches(

@@ -26,6 +26,7 @@ from training.metrics import evaluate
 from training.mixture import Part
 from training.recurrent import HoistedRNN
 from training.step import Trainer
+from training.teacher import Teacher
 
 
 def run(
@@ -56,7 +57,13 @@ def run(
         parts = mixture.everything(training, _folder(data_path), config.seed)
     batch = min(config.batch_size, len(training))
     steps = mixture.steps_an_epoch(parts, batch)
-    trainer = Trainer(network, config, config.epochs * steps)
+    teacher = None
+    if config.teacher:
+        teacher = Teacher(Path(config.teacher), mixture.first_count(parts, batch))
+        teacher.start(network)
+        settings["teacher_sha256"] = teacher.sha256
+        folder.write_json(out / CONFIG, settings)
+    trainer = Trainer(network, config, config.epochs * steps, teacher)
     progress = Progress([], [], [])
     if has_checkpoint:
         progress = Progress(**checkpoint.load(out, trainer.variables))
