@@ -35,10 +35,17 @@ class TrainingConfig:
     no_digit_weight: float = 0.5
     """Weight of drawings that are no digit; their target is every digit alike
     (Hendrycks et al. 2019, outlier exposure)."""
+    spoiled: float = 0.1
+    """Share of each batch that is spoiled digits, where `mix`."""
+    start: str | None = None
+    """A ``.keras`` file to take the first weights from."""
     teacher: str | None = None
-    """A ``.keras`` file to start from, whose opinion of MNIST's digits is kept."""
+    """A ``.keras`` file whose opinion of MNIST's digits is learnt; the `start` if none is given."""
     teacher_loss: float = 1.0
     """Weight of the cross-entropy with that opinion."""
+    keep_last: bool = False
+    """Keep the last epoch's network, not the one with the fewest wrong validation digits: among
+    many epochs that differ by chance, the best one is the luckiest."""
     augment: bool = True
     mix: bool = False
     """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone."""
@@ -63,7 +70,7 @@ class TrainingConfig:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed must be in 0..{2**32 - 1}, not {self.seed}")
-        for name in ("warmup", "ema"):
+        for name in ("warmup", "ema", "spoiled"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(
                     f"{name} must be in 0..1 (1 excluded), not {getattr(self, name)}"
@@ -83,5 +90,5 @@ DEFAULTS: dict[str, TrainingConfig] = {
     "elman": TrainingConfig("elman", learning_rate=1.5e-3),
     "bidirectional": TrainingConfig("bidirectional", learning_rate=1.5e-3),
     "stacked": TrainingConfig("stacked"),
-    "scanline": TrainingConfig("scanline", epochs=60, mix=True),
+    "scanline": TrainingConfig("scanline", epochs=60, mix=True, keep_last=True),
 }

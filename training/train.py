@@ -26,7 +26,7 @@ from training.metrics import evaluate
 from training.mixture import Part
 from training.recurrent import HoistedRNN
 from training.step import Trainer
-from training.teacher import Teacher
+from training.teacher import Teacher, start
 
 
 def run(
@@ -54,15 +54,14 @@ def run(
     network = build(shape, HoistedRNN)
     parts = mixture.digits_only(training)
     if config.mix:
-        parts = mixture.everything(training, _folder(data_path), config.seed)
+        parts = mixture.everything(training, _folder(data_path), config.seed, config.spoiled)
     batch = min(config.batch_size, len(training))
     steps = mixture.steps_an_epoch(parts, batch)
     teacher = None
     if config.teacher:
         teacher = Teacher(Path(config.teacher), mixture.first_count(parts, batch))
-        teacher.start(network)
-        settings["teacher_sha256"] = teacher.sha256
-        folder.write_json(out / CONFIG, settings)
+    if config.start or config.teacher:
+        start(network, Path(config.start or config.teacher), has_score=config.start is not None)
     trainer = Trainer(network, config, config.epochs * steps, teacher)
     progress = Progress([], [], [])
     if has_checkpoint:
@@ -90,7 +89,7 @@ def run(
         }
         progress.history.append(row)
         score = [result.error, result.loss]
-        is_best = progress.best is None or score < progress.best
+        is_best = progress.best is None or config.keep_last or score < progress.best
         if is_best:
             progress.best = score
             folder.save_keras(averaged, out / BEST)
