@@ -89,7 +89,7 @@ def run(
         }
         progress.history.append(row)
         score = [result.error, result.loss]
-        is_best = progress.best is None or config.keep_last or score < progress.best
+        is_best = progress.best is None or config.mix or score < progress.best
         if is_best:
             progress.best = score
             folder.save_keras(averaged, out / BEST)
