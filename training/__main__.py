@@ -25,6 +25,7 @@ _NUMBERS = {
     "learning_rate": (float, "peak of the schedule"),
     "weight_decay": (float, "AdamW's, on kernels"),
     "ema": (float, "memory of the weights' average; 0 keeps the last weights"),
+    "spoiled": (float, "share of spoiled digits in a batch, where the preset mixes"),
     "validation": (int, "digits held out from the end of the training set"),
     "seed": (int, "of weights, order and augmentation"),
 }
@@ -62,6 +63,11 @@ def make_parser() -> argparse.ArgumentParser:
         default = getattr(DEFAULTS["stacked"], name)
         by_preset = " for stacked" if name == "learning_rate" else ""
         parser.add_argument(_flag(name), type=kind, help=f"{text} ({default}{by_preset})")
+    parser.add_argument(
+        "--teacher",
+        help="a .keras file to agree with on MNIST's digits (and to start from, without --start)",
+    )
+    parser.add_argument("--start", help="a .keras file of this preset to start from")
     clip = parser.add_mutually_exclusive_group()
     clip.add_argument(
         "--clipnorm", type=float, help="largest norm of each variable's gradient (1.0)"

@@ -14,7 +14,9 @@ ROTATION = np.deg2rad(12)  # ±, radians
 SCALE = 0.12  # ±, share
 SHEAR = 0.2  # ±, pixels sideways a pixel down
 SHIFT = 2.5  # ±, pixels
-ELASTIC = 0.4  # standard deviation of each grid point's shift, pixels (Simard et al. 2003)
+# Standard deviation of each grid point's shift, pixels (Simard et al. 2003). As strong as in
+# Ciresan et al. 2010; with 0.4 the validation error stood still after 40 epochs.
+ELASTIC = 0.9
 GRID = 6  # grid points a side
 
 _SIDE = signature.STEPS

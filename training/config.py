@@ -41,9 +41,18 @@ class TrainingConfig:
     no_digit_weight: float = 0.5
     """Weight of drawings that are no digit; their target is every digit alike
     (Hendrycks et al. 2019, outlier exposure)."""
+    spoiled: float = 0.1
+    """Share of each batch that is spoiled digits, where `mix`."""
+    start: str | None = None
+    """A ``.keras`` file to take the first weights from."""
+    teacher: str | None = None
+    """A ``.keras`` file whose opinion of MNIST's digits is learnt; the `start` if none is given."""
+    teacher_loss: float = 1.0
+    """Weight of the cross-entropy with that opinion."""
     augment: bool = True
     mix: bool = False
-    """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone."""
+    """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone; and keep the
+    last epoch's network, because the best on MNIST's validation digits knows the others less."""
     precision: str = "float32"
     """Of the factors in the recurrent readers' products, float32 or bfloat16; weights, sums,
     states and losses are float32."""
@@ -62,7 +71,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:  # also refuses NaN
                 raise TrainingError(f"{name} must be above 0, not {value}")
-        for name in ("weight_decay", "step_loss", "belief_loss", "score_loss", "no_digit_weight"):
+        losses = ("step_loss", "belief_loss", "score_loss", "teacher_loss")
+        for name in ("weight_decay", "no_digit_weight", *losses):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
         if self.optimizer not in OPTIMIZERS:
@@ -75,7 +85,7 @@ class TrainingConfig:
             )
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed must be in 0..{2**32 - 1}, not {self.seed}")
-        for name in ("warmup", "ema"):
+        for name in ("warmup", "ema", "spoiled"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(
                     f"{name} must be in 0..1 (1 excluded), not {getattr(self, name)}"

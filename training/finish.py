@@ -44,7 +44,7 @@ def finish(
     metrics = {
         "parameters": best.count_params(),
         "seconds": round(sum(row["seconds"] for row in progress.history), 1),
-        "best_epoch": _best_epoch(progress.history),
+        "best_epoch": config.epochs if config.mix else _best_epoch(progress.history),
         "calibration": calibration.to_json(),
         "validation": on_validation.to_json(),
         "test": on_test.to_json(),

@@ -20,6 +20,7 @@ from training.finish import Progress
 from training.metrics import Evaluation, evaluate
 from training.recurrent import READERS
 from training.step import Trainer
+from training.teacher import Teacher, start
 
 
 class Loop:
@@ -50,7 +51,8 @@ class Loop:
             distribution: devices that share each batch, from `training.distribute`.
 
         Raises:
-            TrainingError: the data of `config.mix` are missing, or a batch cannot be shared.
+            TrainingError: the data of `config.mix` are missing, a batch cannot be shared, or
+                the networks that the settings name cannot be used.
         """
         self.config, (training, self.validation) = config, digits
         self.batch = min(config.batch_size, len(training))
@@ -60,13 +62,27 @@ class Loop:
         _make_deterministic()
         self._parts = mixture.digits_only(training)
         if config.mix:
-            self._parts = mixture.everything(training, data.find(data_path).parent, config.seed)
+            self._parts = mixture.everything(
+                training, data.find(data_path).parent, config.seed, config.spoiled
+            )
         self._steps = mixture.steps_an_epoch(self._parts, self.batch)
         with distribution.scope() if distribution is not None else nullcontext():
             network = build(shape, READERS[config.precision])
-            self.trainer = Trainer(network, config, config.epochs * self._steps, distribution)
+            teacher = self._teacher(network)
+            steps = config.epochs * self._steps
+            self.trainer = Trainer(network, config, steps, teacher, distribution)
         self.averaged = build(shape)
         self.progress = Progress([], [], [])
+
+    def _teacher(self, network: keras.Model) -> Teacher | None:
+        """The teacher that the settings name, if any; `network` gets the weights to start from."""
+        config = self.config
+        first = config.start or config.teacher
+        if first:
+            start(network, Path(first), has_score=config.start is not None)
+        if not config.teacher:
+            return None
+        return Teacher(Path(config.teacher), mixture.first_count(self._parts, self.batch))
 
     def epochs(self) -> Iterator[tuple[dict[str, Any], Evaluation]]:
         """Go on to the last epoch; yields each one's row of figures, and how `averaged` does.

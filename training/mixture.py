@@ -32,13 +32,14 @@ def digits_only(training: Digits) -> list[Part]:
     return [Part(training, 1.0)]
 
 
-def everything(training: Digits, folder: Path, seed: int) -> list[Part]:
+def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> list[Part]:
     """MNIST and the other sources, rendered: about a minute.
 
     Args:
         training: MNIST's training digits; the first part.
         folder: holds the files that `training.sources` name.
         seed: of all random choices.
+        spoiled: share of spoiled digits; the first part gives it up.
 
     Raises:
         TrainingError: a file is missing or damaged.
@@ -47,7 +48,7 @@ def everything(training: Digits, folder: Path, seed: int) -> list[Part]:
     pens, _ = pendigits.split(pendigits.load(folder))
     characters, _ = omniglot.split(omniglot.load(folder))
     chosen = rng.choice(len(training), min(50_000, len(training)), replace=False)
-    spoiled = spoil(training.images[chosen], rng)
+    damaged = spoil(training.images[chosen], rng)
     strokes = scribbles.draw(rng, 12_000)
     no_digits = np.concatenate(
         [
@@ -56,17 +57,22 @@ def everything(training: Digits, folder: Path, seed: int) -> list[Part]:
         ]
     )
     return [
-        Part(training, 0.64),
-        Part(_drawn(pens * 4, rng, ink.ANY), 0.15),
-        Part(_drawn(pens, rng, _UNFINISHED), 0.03),
-        Part(Digits(spoiled, training.labels[chosen]), 0.09),
-        Part(Digits(no_digits, np.full(len(no_digits), NO_DIGIT, np.uint8)), 0.09),
+        Part(training, 0.83 - spoiled),
+        Part(_drawn(pens * 4, rng, ink.ANY), 0.09),
+        Part(_drawn(pens, rng, _UNFINISHED), 0.02),
+        Part(Digits(damaged, training.labels[chosen]), spoiled),
+        Part(Digits(no_digits, np.full(len(no_digits), NO_DIGIT, np.uint8)), 0.06),
     ]
+
+
+def first_count(parts: list[Part], batch: int) -> int:
+    """Digits of the first part in each batch; they stand at its beginning."""
+    return _counts(parts, batch)[0]
 
 
 def steps_an_epoch(parts: list[Part], batch: int) -> int:
     """Steps in which each digit of the first part is seen once."""
-    return len(parts[0].digits) // _counts(parts, batch)[0]
+    return len(parts[0].digits) // first_count(parts, batch)
 
 
 def batches(

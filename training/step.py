@@ -15,6 +15,7 @@ from model import network, signature
 from training import augment, distribute
 from training.config import TrainingConfig
 from training.mixture import NO_DIGIT
+from training.teacher import Teacher
 
 MOMENTUM = 0.9  # of SGD
 
@@ -89,9 +90,11 @@ class Trainer:
         model: keras.Model,
         config: TrainingConfig,
         steps: int,
+        teacher: Teacher | None = None,
         distribution: keras.distribution.DataParallel | None = None,
     ):
-        self.model, self.config, self.distribution = model, config, distribution
+        self.model, self.config = model, config
+        self.teacher, self.distribution = teacher, distribution
         self.optimizer = make_optimizer(config, model, steps)
         self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
         backend = {"jax": _jax_step, "tensorflow": _tensorflow_step}[keras.backend.backend()]
@@ -118,6 +121,13 @@ class Trainer:
         images = ops.cast(images, "float32")
         return images if warp is None else augment.warp(images, *warp)
 
+    def loss(self, outputs, labels, images):
+        """`loss`, and the teacher's where there is one; `images` come from `prepare`."""
+        total = loss(outputs, labels, self.config)
+        if self.teacher is not None:
+            total += self.teacher.loss(outputs, images, self.config)
+        return total
+
 
 def _norms(gradients) -> dict:
     """Norm of the whole gradient and of its largest variable, before clipping."""
@@ -137,8 +147,8 @@ def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     @tf.function(jit_compile=True)  # measured: benchmarks/README.md
     def step(images, labels, warp):
         with tf.GradientTape() as tape:
-            outputs = logits(trainer.prepare(images, warp), training=True)
-            value = loss(outputs, labels, trainer.config)
+            images = trainer.prepare(images, warp)
+            value = trainer.loss(logits(images, training=True), labels, images)
         gradients = tape.gradient(value, weights)
         # A copy: `apply` moves the variable itself.
         iteration = tf.identity(trainer.optimizer.iterations.value)
@@ -172,11 +182,13 @@ def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     def step(state, images, labels, warp):
         weights, others, optimizer_state, averages = state
 
+        seen = trainer.prepare(images, warp)
+
         def forward(weights):
             outputs, moved = logits.stateless_call(
-                [weights[i] for i in order], others, trainer.prepare(images, warp), training=True
+                [weights[i] for i in order], others, seen, training=True
             )
-            return loss(outputs, labels, trainer.config), moved
+            return trainer.loss(outputs, labels, seen), moved
 
         (value, others), gradients = jax.value_and_grad(forward, has_aux=True)(weights)
         iteration = optimizer_state[0]  # Keras builds it first

@@ -67,7 +67,7 @@ def run(
     progress = loop.progress
     for row, result in loop.epochs():
         score = [result.error, result.loss]
-        is_best = progress.best is None or score < progress.best
+        is_best = progress.best is None or config.mix or score < progress.best
         if is_best:
             progress.best = score
             folder.save_keras(loop.averaged, out / BEST)
