@@ -10,6 +10,7 @@ python -m training.teacher runs/a/best.keras runs/b/best.keras --out runs/soup.k
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from keras import ops
 
 from model import network
 from model.weights import load_keras
+from training import lineage
 from training.config import TrainingConfig
 from training.errors import TrainingError
 from training.folder import save_keras
@@ -113,6 +115,8 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         save_keras(average(arguments.networks), arguments.out)
+        command = shlex.join(["python", "-m", "training.teacher", *argv])
+        lineage.note(arguments.out, arguments.networks, command)
     except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
