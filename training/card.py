@@ -94,7 +94,7 @@ Written by `python -m training.release`, which adds one or replaces it. Of each 
 def to_markdown(card: dict[str, Any]) -> str:
     """The model card for people (after Mitchell et al. 2019, Model Cards)."""
     validation, test = card["validation"], card["test"]
-    commands = card.get("commands", [card["command"]])
+    commands = "<br>".join(f"`{command}`" for command in card.get("commands", [card["command"]]))
     rows = (8, 12, 15, 18, 22, 28)
     belief = test["belief_error_percent_by_row"]
     hashes = "\n".join(f"- `{name}`: `{value}`" for name, value in card["sha256"].items())
@@ -111,7 +111,7 @@ Inputs, outputs and their units: `model/signature.py`.
 |---|---|
 | Network | `{json.dumps(card["network"])}` |
 | Training data | {card["training_data"]} |
-| {"Command" if len(commands) == 1 else "Commands, in order"} | {"<br>".join(f"`{c}`" for c in commands)} |
+| Commands, in order | {commands} |
 | Commit, date | {card["commit"]}, {card["date"]} |
 | Seed, epochs (best) | {card["seed"]}, {card["epochs"]} ({card["best_epoch"]}) |
 | Device, wall time | {card["device"]}, {card["wall_time_seconds"] / 60:.0f} minutes |

@@ -6,6 +6,7 @@ import * as words from "./words.js";
 
 const LONGEST = 24; // canvas pixels of a bar
 const NOTICED = 0.05; // of the strongest change; less does not count as changed
+const PAUSE = 100; // milliseconds from one picture to the next: the reading comes first
 const DIRECTIONS = ["forward", "backward"];
 
 export function installGhost(app) {
@@ -43,6 +44,7 @@ class Ghost {
     events.addEventListener("reading", ({ detail }) => this.#read(detail));
     events.addEventListener("rest", () => {
       root.classList.add("change-fades");
+      this.#show();
       this.#say();
     });
     // The view has read the new theme's colours by then: it watched first.
@@ -74,7 +76,10 @@ class Ghost {
   #read(reading) {
     if (!this.before) return;
     if (reading.sequence <= this.began) this.before = reading; // it was still on its way
-    this.#show();
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.#show();
+    }, PAUSE);
   }
 
   #forget() {

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from serving import explain
 from tests.browser.explained import Asked, bars, clear, likeliest, mark, percent, point_at, text
@@ -245,4 +245,4 @@ def test_a_network_without_weights_says_what_is_missing(open_page, tiny_server):
     watch(page)
     clear(page)
     draw(page, ONE)
-    assert page.locator(".forward-panel .changed").is_visible()  # needs no weights
+    expect(page.locator(".forward-panel .changed")).to_be_visible()  # needs no weights

@@ -57,14 +57,14 @@ def test_the_bars_of_a_change_can_be_switched_off_and_go_with_undo(page):
     draw(page, SEVEN)
     draw(page, BAR)
     margin = page.locator(".forward-panel .changed")
-    assert margin.is_visible()
+    expect(margin).to_be_visible()
     page.get_by_role("checkbox", name="Show which rows").uncheck()
-    assert margin.is_hidden()
+    expect(margin).to_be_hidden()
     page.get_by_role("checkbox", name="Show which rows").check()
-    assert margin.is_visible()
+    expect(margin).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     settle(page)
-    assert margin.is_hidden()
+    expect(margin).to_be_hidden()
     assert "Draw a stroke" in text(page, ".changed-note")
 
 
