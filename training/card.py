@@ -95,6 +95,9 @@ def to_markdown(card: dict[str, Any]) -> str:
     """The model card for people (after Mitchell et al. 2019, Model Cards)."""
     validation, test = card["validation"], card["test"]
     commands = "<br>".join(f"`{command}`" for command in card.get("commands", [card["command"]]))
+    kept = "The best epoch was chosen on the validation digits"
+    if card["best_epoch"] == card["epochs"]:
+        kept = "The last epoch was kept"
     rows = (8, 12, 15, 18, 22, 28)
     belief = test["belief_error_percent_by_row"]
     hashes = "\n".join(f"- `{name}`: `{value}`" for name, value in card["sha256"].items())
@@ -125,7 +128,7 @@ What the downward reader has right on the test set, by rows read:
 |---{"|---" * len(rows)}|
 | % right | {" | ".join(f"{100 - belief[row - 1]:.1f}" for row in rows)} |
 
-The best epoch was chosen on the validation digits; the test set had no part in any choice.
+{kept}; the test set had no part in any choice.
 
 {_limits(card)}
 
