@@ -137,7 +137,10 @@ def page_config(predictor: Predictor) -> dict:
 def theme() -> gr.themes.Base:
     """Plain, on the page's own background, and with the reader's own fonts: nothing is fetched."""
     return gr.themes.Base(font=_FONT, font_mono=_FONT_MONO).set(
-        body_background_fill="#faf9f5", body_background_fill_dark="#101216"
+        body_background_fill="#faf9f5",
+        body_background_fill_dark="#101216",
+        body_text_color_subdued="#5a5e69",  # the footer's; theme.css's --quiet
+        body_text_color_subdued_dark="#a2a7b3",
     )
 
 

@@ -2,7 +2,11 @@
 
 const NARROW = "\u202f"; // a narrow space that does not break
 
-export const percent = (probability) => `${Math.round(100 * probability)}${NARROW}%`;
+/** In whole percent; 100 % is for what is certain alone. */
+export function percent(probability) {
+  const rounded = Math.round(100 * probability);
+  return rounded === 100 && probability < 1 ? `>${NARROW}99${NARROW}%` : `${rounded}${NARROW}%`;
+}
 
 export const PAD_EMPTY = "Draw a digit here";
 export const PAD_EXAMPLE = "An example. Draw your own.";

@@ -58,14 +58,15 @@ def text(page: Page, selector: str) -> str:
     return page.locator(selector).inner_text().replace("\u202f", " ")
 
 
-def percent(probability: float) -> int:
-    """As the page rounds it; Python's own `round` goes to the even number."""
-    return int(100 * probability + 0.5)
+def percent(probability: float) -> str:
+    """As the page writes it; Python's own `round` goes to the even number."""
+    rounded = int(100 * probability + 0.5)
+    return "> 99 %" if rounded == 100 and probability < 1 else f"{rounded} %"
 
 
 def likeliest(probabilities: np.ndarray) -> str:
     """As the page writes an answer: "1 (63 %)"."""
-    return f"{probabilities.argmax()} ({percent(probabilities.max())} %)"
+    return f"{probabilities.argmax()} ({percent(probabilities.max())})"
 
 
 def bars(page: Page) -> np.ndarray:

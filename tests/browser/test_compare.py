@@ -10,6 +10,7 @@ import pytest
 from serving.predictor import RELEASE, Predictor
 from serving.stream import read_input
 from tests.browser.conftest import Server
+from tests.browser.explained import percent
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, watch
 from tests.conftest import THRESHOLDS, save_tiny_model
 
@@ -145,11 +146,11 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
     page.wait_for_function("document.querySelector('.second .said').textContent.includes('reads')")
     reading = Predictor(folder / "tiny.onnx").read(read_input(sent[-1]).image)
     assert second(page, ".digit").inner_text() == str(reading.digit)
-    percent = f"{round(100 * reading.confidence)}\u202f%"
-    assert second(page, ".winner .value").inner_text() == percent
+    certainty = percent(reading.confidence).replace(" ", "\u202f")
+    assert second(page, ".winner .value").inner_text() == certainty
     said = second(page, ".said").text_content()
     assert re.sub(r"\s+", " ", said).strip() == re.sub(
-        r"\s+", " ", f"tiny: The network reads {reading.digit}, {percent}."
+        r"\s+", " ", f"tiny: The network reads {reading.digit}, {certainty}."
     )
     compared(page).select_option("")
     page.locator(".second").wait_for(state="hidden")

@@ -9,6 +9,7 @@ from model.preprocess import preprocess
 from model.strokes import render
 from serving.predictor import Predictor
 from serving.stream import MAX_LENGTH, read_strokes
+from tests.browser.explained import percent
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, sentence, settle, watch
 
 pytestmark = pytest.mark.browser
@@ -161,17 +162,18 @@ def test_the_screen_shows_the_predictors_numbers(open_page, server, stroke):
     _, strokes = read_strokes(sent[-1])
     seen = preprocess(render(strokes))
     reading = Predictor().read(seen.image)
-    shown = page.locator(".bars .value").all_inner_texts()
-    expected = [f"{np.floor(100 * p + 0.5):.0f}\u202f%" for p in reading.probabilities]
-    assert shown == expected
+    shown = [
+        value.replace("\u202f", " ") for value in page.locator(".bars .value").all_inner_texts()
+    ]
+    assert shown == [percent(p) for p in reading.probabilities]
     assert digit(page) == str(reading.digit)
     page.locator(".axis").focus()
     for row in range(28):
         page.keyboard.press("ArrowDown")
         belief = reading.step_probabilities[row]
-        told = f"{belief.argmax()}, {np.floor(100 * belief.max() + 0.5):.0f}\u202f%"
+        told = f"{belief.argmax()}, {percent(belief.max())}"
         assert f"row {row + 1} of 28" in sentence(page)
-        assert told in sentence(page)
+        assert told in sentence(page).replace("\u202f", " ")
     ink = pixels(page, "image")[:, :, 0].astype(int)
     page_colour, full = ink.min(), ink.max()
     np.testing.assert_allclose(

@@ -220,3 +220,12 @@ def test_the_answer_is_announced_once_the_pen_rests(page):
     status = page.locator(".spoken[role=status]")
     page.wait_for_function("document.querySelector('.spoken').textContent !== ''")
     assert f"The network reads {digit(page)}" in status.inner_text()
+
+
+def test_only_certainty_is_a_hundred_percent(page):
+    written = page.evaluate("""async () => {
+      const { percent } = await import("./live/words.js");
+      return [0, 0.004, 0.5, 0.994, 0.9951, 0.9999, 1].map(percent);
+    }""")
+    told = [value.replace("\u202f", " ") for value in written]
+    assert told == ["0 %", "0 %", "50 %", "99 %", "> 99 %", "> 99 %", "100 %"]
