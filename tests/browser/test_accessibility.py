@@ -1,0 +1,121 @@
+"""axe-core finds nothing serious on the page, in every state that people meet; no width scrolls."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Server
+from tests.browser.explained import point_at
+from tests.browser.pen import SEVEN, draw, watch
+from tests.browser.test_picture import encode, photo, upload
+
+pytestmark = pytest.mark.browser
+
+SCRIBBLE = [(0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i) for i in range(11)]
+WIDTHS = [360, 390, 820, 961, 1024, 1100, 1280, 1440, 1920]
+
+
+@pytest.fixture(scope="module")
+def doubting_server(doubting_model):
+    running = Server(doubting_model)
+    yield running
+    running.kill()
+
+
+def opened(page: Page) -> None:
+    page.locator(".networks select").nth(1).wait_for()
+
+
+def save_menu(page: Page) -> None:
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("menu", name="Save").wait_for()
+
+
+def picture_menu(page: Page) -> None:
+    page.get_by_role("button", name="Picture").click()
+    page.get_by_role("menu", name="Picture").wait_for()
+
+
+def picture_steps(page: Page) -> None:
+    with page.expect_file_chooser() as chooser:
+        picture_menu(page)
+        page.get_by_role("menuitem", name="Choose a file").click()
+    chooser.value.set_files(upload(encode(photo(4))))
+    page.get_by_role("region", name="How your picture became 28 × 28").wait_for()
+
+
+def unit(page: Page) -> None:
+    page.locator("canvas.forward").first.scroll_into_view_if_needed()
+    page.mouse.click(*point_at(page, 7, "forward"))
+    page.locator(".unit").wait_for()
+
+
+def compared(page: Page) -> None:
+    opened(page)
+    page.get_by_label("Compare with").select_option(index=1)
+    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+
+
+def marked(page: Page) -> None:
+    page.get_by_role("slider", name="Row cursor").focus()
+    page.keyboard.press("ArrowDown")
+
+
+def rejected(page: Page) -> None:
+    draw(page, SEVEN)
+    draw(page, SCRIBBLE)
+    page.locator(".rejected .doubt").wait_for()
+
+
+STATES = [opened, save_menu, picture_menu, picture_steps, unit, compared, marked, rejected]
+
+
+@pytest.fixture
+def show(open_page, server, doubting_server):
+    """Open the page in one of `STATES`; takes `new_context`'s options."""
+
+    def show(state, **options) -> Page:
+        page = open_page((doubting_server if state is rejected else server).url, **options)
+        watch(page)
+        state(page)
+        return page
+
+    return show
+
+
+def findings(page: Page) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{found['impact']} {found['id']}: {node['target']} {node['failureSummary']}"
+        for found in violations
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+@pytest.mark.parametrize("size", [(1440, 860), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(show, state, size, scheme):
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    assert findings(show(state, viewport=viewport, color_scheme=scheme)) == []
+
+
+@pytest.mark.parametrize("state", [opened, picture_steps, unit, compared, rejected])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_reaches_beyond_the_window(show, state, width):
+    """But a picture's steps: a narrow window shows them as a strip, swept inside itself."""
+    page = show(state, viewport={"width": width, "height": 860})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = page.evaluate(
+        """(width) => [...document.querySelectorAll(".scanline *")]
+          .filter((element) => element.offsetParent)
+          .filter((element) => !element.closest(".spoken, .said, .picture-steps li"))
+          .filter((element) => {
+            const { left, right } = element.getBoundingClientRect();
+            return left < 0 || right > width;
+          })
+          .map((element) => `${element.tagName} ${element.className}`)""",
+        width,
+    )
+    assert beyond == []
