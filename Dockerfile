@@ -10,7 +10,7 @@ RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-h
     && /venv/bin/pip uninstall -y --disable-pip-version-check pip setuptools
 COPY model/__init__.py model/signature.py model/preprocess.py model/photo.py model/strokes.py \
      model/stages.py model/several.py \
-     model/cards.py model/weights.py model/reference.py \
+     model/cards.py model/weights.py model/reference.py model/backward.py \
      /app/model/
 COPY serving /app/serving/
 # A read-only root cannot keep bytecode: without it every start compiles.

@@ -23,7 +23,7 @@ train: $(VENV)/.full  ## train PRESET into RUN (DATA=mnist.npz, else download); 
 export: $(VENV)/.full  ## write the released network as ONNX and SavedModel into export/
 	$(BIN)/python -m model.export model/release/scanline.keras --out export $(if $(DATA),--data $(DATA)) $(ARGS)
 
-release: $(VENV)/.full  ## make RUN the network that app and API use
+release: $(VENV)/.full  ## put RUN beside the networks that app and API offer
 	$(BIN)/python -m training.release $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: $(VENV)/.full  ## run all tests that need neither a browser nor a container

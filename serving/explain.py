@@ -50,6 +50,7 @@ ERASED_STROKES = "erased_strokes"
 THROUGH_TIME = "through_time"
 _GRADIENT_OF = "gradient_of_"
 
+MOST_WAITING = 16  # questions; the next ones are asked to come back
 MAX_ERASED = 20  # strokes; a digit has five at most
 
 
@@ -154,13 +155,18 @@ def add_explain(app: FastAPI, models: Models) -> None:
         predictor = models.choose(model)
         return explain(message, predictor, _weights(predictor))
 
+    places = asyncio.Semaphore(MOST_WAITING)
+
     @app.post(PATH, include_in_schema=False)
     async def explain_route(request: Request, model: str | None = None) -> Response:
         todo = partial(work, await request.body(), model)
-        try:
-            frame = await asyncio.get_running_loop().run_in_executor(pool, todo)
-        except StrokesError as error:
-            raise HTTPException(400, str(error)) from error
+        if places.locked():
+            raise HTTPException(503, "too many ask at once: try again", {"Retry-After": "1"})
+        async with places:
+            try:
+                frame = await asyncio.get_running_loop().run_in_executor(pool, todo)
+            except StrokesError as error:
+                raise HTTPException(400, str(error)) from error
         return Response(frame, media_type="application/octet-stream")
 
     @app.get(UNIT_PATH, include_in_schema=False)

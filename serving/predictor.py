@@ -129,7 +129,11 @@ class Predictor:
 
     def _check_hash(self, path: Path) -> None:
         expected = self.card.get("sha256", {}).get(path.name)
-        if expected is not None and expected != cards.sha256(path):
+        try:
+            is_other = expected is not None and expected != cards.sha256(path)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+        if is_other:
             raise ModelError(
                 f"{path} is not the file that {cards.card_path(path)} describes (its SHA-256 is "
                 "another): fetch both anew, or export it again with `python -m model.export`"

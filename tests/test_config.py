@@ -75,3 +75,11 @@ def test_a_resumed_run_keeps_its_settings(tmp_path: Path):
         make_config(arguments | {"epochs": 9})
     with pytest.raises(TrainingError, match="nothing to resume"):
         make_config({"resume": True, "out": tmp_path / "none"})
+
+
+def test_spoiled_digits_leave_room_for_the_others():
+    assert TrainingConfig(mix=True, spoiled=0.7).spoiled == 0.7
+    with pytest.raises(TrainingError, match="at most"):
+        TrainingConfig(mix=True, spoiled=0.75)
+    with pytest.raises(TrainingError, match="teacher needs"):
+        TrainingConfig(teacher="")

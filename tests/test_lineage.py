@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from training import lineage
+from training.errors import TrainingError
 from training.folder import CONFIG
 
 
@@ -38,3 +41,22 @@ def test_ancestors_come_first_and_once(tmp_path):
 def test_a_network_from_elsewhere_adds_nothing(tmp_path):
     settings = {"command": "train", "training": {"start": str(tmp_path / "gone.keras")}}
     assert lineage.commands(settings) == ["train"]
+
+
+def test_a_released_network_brings_what_its_card_tells(tmp_path):
+    (tmp_path / "scanline.card.json").write_text(json.dumps({"commands": ["one", "two"]}))
+    settings = {"command": "three", "training": {"teacher": str(tmp_path / "scanline.keras")}}
+    assert lineage.commands(settings) == ["one", "two", "three"]
+
+
+def test_no_network_is_its_own_ancestor(tmp_path):
+    soup = tmp_path / "soup.keras"
+    lineage.note(soup, [soup], "average")
+    assert lineage.commands({"command": "train", "averaged": [str(soup)]}) == ["average", "train"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_note_is_told(tmp_path, text):
+    (tmp_path / CONFIG).write_text(text)
+    with pytest.raises(TrainingError, match=r"config\.json"):
+        lineage.commands({"training": {"start": str(tmp_path / "best.keras")}})

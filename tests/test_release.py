@@ -62,7 +62,9 @@ def test_what_people_read_is_what_the_card_says(name):
 
 
 def test_the_table_has_every_network():
-    assert (RELEASE / release.INDEX).read_text() == card.to_index([CARDS[name] for name in sorted(CARDS)])
+    assert (RELEASE / release.INDEX).read_text() == card.to_index(
+        [CARDS[name] for name in sorted(CARDS)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +146,9 @@ def test_an_unfinished_run_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="not finished"):
         release.release(tmp_path, tmp_path / "new", data=None)
     assert not (tmp_path / "new").exists()
+
+
+def test_the_evaluation_is_of_the_released_network():
+    evaluation = json.loads((RELEASE / "scanline.evaluation.json").read_text())
+    assert evaluation["sha256"] == CARDS["scanline"]["sha256"]["scanline.onnx"]
+    assert evaluation["split"] == "test"

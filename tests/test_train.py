@@ -211,3 +211,27 @@ def test_a_full_disk_ends_in_one_line(data, tmp_path):
     assert result.returncode == 2, result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: cannot write")
     assert "Traceback" not in result.stderr
+
+
+def test_a_run_starts_from_another_and_is_held_to_its_teacher(data, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = ["--epochs", "1", "--validation", "50", "--data", data]
+    train("--preset", "bidirectional", *options, "--out", first)
+    teacher = first / "best.keras"
+    grown = ["--preset", "bidirectional", "--teacher", teacher, *options, "--out", second]
+    train(*grown)
+    card = json.loads((second / "card.json").read_text())
+    assert len(card["commands"]) == 2
+    assert card["commands"][0] == json.loads((first / "card.json").read_text())["command"]
+
+    # As if stopped before its end; meanwhile the teacher has changed.
+    (second / "metrics.json").unlink()
+    with teacher.open("ab") as file:
+        file.write(b"x")
+    assert "has changed since the run began" in train("--resume", "--out", second, code=2)
+    (first / "config.json").write_text("{")
+    other = tmp_path / "other"
+    assert "config.json cannot be read" in train(*grown[:-1], other, code=2)
+    (first / "config.json").unlink()
+    unlike = ["--preset", "elman", "--start", teacher, *grown[4:-1], other]
+    assert "another shape" in train(*unlike, code=2)

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training import lineage
-
 VERSION = "1"  # of the released network; also the version in the inference protocol
 
 
@@ -26,7 +24,7 @@ def make(settings: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
         "parameters": metrics["parameters"],
         "training_data": _training_data(settings),
         "command": settings["command"],
-        "commands": lineage.commands(settings),
+        "commands": settings.get("commands", [settings["command"]]),
         "commit": settings["commit"],
         "date": datetime.now(UTC).date().isoformat(),
         "seed": training["seed"],

@@ -10,6 +10,9 @@ PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adamw", "sgd")
 
 
+MOST_SPOILED = 0.7  # the rest is for MNIST and the other sources
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Settings of one run; together with the data and the backend they determine it."""
@@ -75,6 +78,11 @@ class TrainingConfig:
         for name in ("weight_decay", "no_digit_weight", *losses):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
+        if self.mix and self.spoiled > MOST_SPOILED:
+            raise TrainingError(f"spoiled must be at most {MOST_SPOILED}, not {self.spoiled}")
+        for name in ("start", "teacher"):
+            if getattr(self, name) == "":
+                raise TrainingError(f"{name} needs a file's name, not an empty text")
         if self.optimizer not in OPTIMIZERS:
             raise TrainingError(
                 f"optimizer must be {' or '.join(OPTIMIZERS)}, not {self.optimizer}"

@@ -3,3 +3,7 @@
 
 class TrainingError(Exception):
     """The run cannot go on; the message says what to do."""
+
+
+class Diverged(TrainingError):
+    """The loss is not a number any more."""

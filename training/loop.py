@@ -15,7 +15,7 @@ from model.network import NetworkConfig, build
 from training import augment, data, distribute, mixture
 from training.config import TrainingConfig
 from training.data import Digits
-from training.errors import TrainingError
+from training.errors import Diverged
 from training.finish import Progress
 from training.metrics import Evaluation, evaluate
 from training.recurrent import READERS
@@ -40,6 +40,7 @@ class Loop:
         data_path: Path | None,
         digits: tuple[Digits, Digits],
         distribution: keras.distribution.DataParallel | None = None,
+        is_resumed: bool = False,
     ):
         """Make everything anew from the seed, which it sets for all of Keras.
 
@@ -49,6 +50,7 @@ class Loop:
             data_path: where MNIST lies; the files of `config.mix` lie beside it.
             digits: to train on and to validate on, as from `training.data.load_training`.
             distribution: devices that share each batch, from `training.distribute`.
+            is_resumed: whether a checkpoint will bring the weights; none are then started from.
 
         Raises:
             TrainingError: the data of `config.mix` are missing, a batch cannot be shared, or
@@ -68,17 +70,17 @@ class Loop:
         self._steps = mixture.steps_an_epoch(self._parts, self.batch)
         with distribution.scope() if distribution is not None else nullcontext():
             network = build(shape, READERS[config.precision])
-            teacher = self._teacher(network)
+            teacher = self._teacher(network, is_resumed)
             steps = config.epochs * self._steps
             self.trainer = Trainer(network, config, steps, teacher, distribution)
         self.averaged = build(shape)
         self.progress = Progress([], [], [])
 
-    def _teacher(self, network: keras.Model) -> Teacher | None:
+    def _teacher(self, network: keras.Model, is_resumed: bool) -> Teacher | None:
         """The teacher that the settings name, if any; `network` gets the weights to start from."""
         config = self.config
         first = config.start or config.teacher
-        if first:
+        if first and not is_resumed:
             start(network, Path(first), has_score=config.start is not None)
         if not config.teacher:
             return None
@@ -88,7 +90,7 @@ class Loop:
         """Go on to the last epoch; yields each one's row of figures, and how `averaged` does.
 
         Raises:
-            TrainingError: the loss is not a number any more.
+            Diverged: the loss is not a number any more.
         """
         for epoch in range(len(self.progress.history) + 1, self.config.epochs + 1):
             row = self._epoch(epoch)
@@ -126,7 +128,7 @@ class Loop:
             norms.append(float(metrics["gradient_norm"]))
             largest.append(float(metrics["largest_variable_norm"]))
             if not np.isfinite(losses[-1]):
-                raise TrainingError(
+                raise Diverged(
                     f"the loss is {losses[-1]} in epoch {epoch}: "
                     "lower --learning-rate or --clipnorm"
                 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data import Digits
+from training.errors import TrainingError
 from training.sources import ink, omniglot, pendigits, scribbles
 from training.spoil import spoil
 
@@ -66,8 +67,15 @@ def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> lis
 
 
 def first_count(parts: list[Part], batch: int) -> int:
-    """Digits of the first part in each batch; they stand at its beginning."""
-    return _counts(parts, batch)[0]
+    """Digits of the first part in each batch; they stand at its beginning.
+
+    Raises:
+        TrainingError: there is no room for any.
+    """
+    count = _counts(parts, batch)[0]
+    if count < 1:
+        raise TrainingError(f"a batch of {batch} has no room for MNIST: give a larger --batch-size")
+    return count
 
 
 def steps_an_epoch(parts: list[Part], batch: int) -> int:

@@ -19,7 +19,7 @@ import optuna
 from model.network import PRESETS
 from training import data
 from training.config import DEFAULTS, TrainingConfig
-from training.errors import TrainingError
+from training.errors import Diverged, TrainingError
 from training.loop import Loop
 
 
@@ -44,10 +44,13 @@ def search(start: TrainingConfig, data_path: Path | None, trials: int) -> optuna
 
     def objective(trial: optuna.Trial) -> float:
         config = suggest(trial, start)
-        for row, result in Loop(config, PRESETS[config.preset], data_path, digits).epochs():
-            trial.report(100 * result.error, row["epoch"])
-            if trial.should_prune():
-                raise optuna.TrialPruned
+        try:
+            for row, result in Loop(config, PRESETS[config.preset], data_path, digits).epochs():
+                trial.report(100 * result.error, row["epoch"])
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        except Diverged as error:
+            raise optuna.TrialPruned from error
         return 100 * result.error
 
     study = optuna.create_study(
@@ -73,10 +76,14 @@ def main(argv: list[str]) -> int:
             DEFAULTS[arguments.preset], epochs=arguments.epochs, validation=arguments.validation
         )
         path = data.find(arguments.data)
-        best = search(start, path, arguments.trials).best_trial
+        study = search(start, path, arguments.trials)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
+        print("error: no trial came to its end: give more --trials", file=sys.stderr)
+        return 2
+    best = study.best_trial
     settings = "  ".join(f"{name} {value:.3g}" for name, value in best.params.items())
     print(f"best validation error {best.value:.2f} %, of trial {best.number}: {settings}")
     return 0

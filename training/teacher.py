@@ -113,6 +113,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("networks", type=Path, nargs="+", help=".keras files of one shape")
     parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     arguments = parser.parse_args(argv)
+    if arguments.out.suffix != ".keras" or arguments.out in arguments.networks:
+        parser.error("--out must be a new .keras file")
     try:
         save_keras(average(arguments.networks), arguments.out)
         command = shlex.join(["python", "-m", "training.teacher", *argv])

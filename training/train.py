@@ -11,8 +11,9 @@ from typing import Any
 
 import keras
 
+from model import cards
 from model.network import PRESETS, NetworkConfig
-from training import card, checkpoint, data, device, distribute, folder, report
+from training import card, checkpoint, data, device, distribute, folder, lineage, report
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
@@ -54,7 +55,7 @@ def run(
     if writes:
         folder.write_json(out / CONFIG, settings)
     shape = NetworkConfig.from_json(settings["network"])
-    loop = Loop(config, shape, data_path, digits, distribution)
+    loop = Loop(config, shape, data_path, digits, distribution, is_resumed=has_checkpoint)
     if has_checkpoint:
         loop.progress = Progress(**checkpoint.load(out, loop.trainer.variables))
     if not writes:
@@ -83,7 +84,7 @@ def _settings(
     config: TrainingConfig, data_path: Path | None, digits: Digits, command: str
 ) -> dict[str, Any]:
     """All that determines the run, and how it came to be."""
-    return {
+    settings = {
         "training": config.to_json(),
         "network": PRESETS[config.preset].to_json(),
         "data": str(data_path) if data_path else None,
@@ -94,16 +95,31 @@ def _settings(
         "device": device.describe(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    for name in ("start", "teacher"):
+        if path := getattr(config, name):
+            settings[f"{name}_sha256"] = _sha256(name, Path(path))
+    # Now, not at the end: what cannot be read there must not cost the run.
+    return settings | {"commands": lineage.commands(settings)}
+
+
+def _sha256(name: str, path: Path) -> str:
+    try:
+        return cards.sha256(path)
+    except OSError as error:
+        raise TrainingError(f"--{name} {path} cannot be read: {error.strerror}") from error
 
 
 def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
     """The stored settings, with a note of when and on what the run went on.
 
     Raises:
-        TrainingError: the data are not those that the run began with.
+        TrainingError: the data or the teacher are not those that the run began with.
     """
     if settings.get("data_sha256", digits.sha256()) != digits.sha256():
         raise TrainingError("other data than the run began with: give the same --data")
+    teacher, expected = settings["training"].get("teacher"), settings.get("teacher_sha256")
+    if expected and _sha256("teacher", Path(teacher)) != expected:
+        raise TrainingError(f"{teacher} has changed since the run began: put the old one back")
     again = {
         "commit": card.commit(),
         "device": device.describe(),
