@@ -45,10 +45,12 @@ async function code({ reading, config }, name) {
   return (await import("./snippet.js")).snippets(reading, config)[name];
 }
 
-/** As "scanline-reads-7.npz". */
+/** As "scanline-reads-7.npz", or "scanline-not-sure.npz" where the answer is rejected. */
 function fileName({ root, config }, ending) {
   const network = config.model.name.replaceAll(/[^\w.-]/g, "-");
-  return `${network}-reads-${root.querySelector(".digit").textContent}.${ending}`;
+  const isRejected = root.querySelector(".answer").classList.contains("rejected");
+  const said = isRejected ? "not-sure" : `reads-${root.querySelector(".digit").textContent}`;
+  return `${network}-${said}.${ending}`;
 }
 
 function keep(blob, name) {

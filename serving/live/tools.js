@@ -3,16 +3,20 @@
 import { setText } from "./dom.js";
 import * as words from "./words.js";
 
-export function installTools({ root, pad, events }) {
+export function installTools({ root, pad, cursor, events }) {
   const undo = root.querySelector(".undo");
   const clear = root.querySelector(".clear");
+  function clearAll() {
+    pad.clear();
+    cursor.pin(null); // what a row knew belongs to the old drawing
+  }
   undo.addEventListener("click", () => pad.undo());
-  clear.addEventListener("click", () => pad.clear());
+  clear.addEventListener("click", clearAll);
   root.ownerDocument.addEventListener("keydown", (event) => {
     if (event.target.matches("input, textarea, select")) return;
     const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
     if (isUndo) pad.undo();
-    else if (event.key === "Delete") pad.clear();
+    else if (event.key === "Delete") clearAll();
     else return;
     event.preventDefault();
   });

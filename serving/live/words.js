@@ -212,8 +212,8 @@ export const whyLegend = (digit) =>
 /** The answer if a row or a stroke were missing; `answer` is the one with it. */
 export function without({ part, digit, probability, answer }) {
   const says = `${digit} (${percent(probability)})`;
-  if (digit === answer) return `Without ${part} it still says ${says}.`;
-  return `Without ${part} it would say ${says}.`;
+  const [still, would] = probability > 0.5 ? ["still says", "would say"] : ["still leans to", "would lean to"];
+  return `Without ${part} it ${digit === answer ? still : would} ${says}.`;
 }
 
 export const theRow = (row) => `row ${row}`;

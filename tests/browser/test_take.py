@@ -15,6 +15,7 @@ from PIL import Image
 from model import signature
 from serving.predictor import Predictor
 from serving.stream import IMAGE
+from tests.browser.explained import percent
 from tests.browser.pen import SEVEN, digit, draw, sentence, settle, watch
 
 pytestmark = pytest.mark.browser
@@ -174,7 +175,7 @@ def test_the_curl_command_gets_the_answer_on_the_screen(page):
 
 def compare(page, probabilities: list[float]) -> None:
     shown = page.locator(".scanline > .answer .bars .value").all_inner_texts()
-    assert [f"{round(100 * value)}\u202f%" for value in probabilities] == shown
+    assert [percent(value) for value in probabilities] == shown
     assert str(np.argmax(probabilities)) == digit(page)
     frame = last_frame(page)  # of the same drawing
     np.testing.assert_allclose(probabilities, frame[signature.PROBABILITIES], atol=1e-6)
