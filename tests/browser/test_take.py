@@ -175,6 +175,7 @@ def test_the_curl_command_gets_the_answer_on_the_screen(page):
 
 def compare(page, probabilities: list[float]) -> None:
     shown = page.locator(".scanline > .answer .bars .value").all_inner_texts()
+    shown = [text.replace("\u202f", " ") for text in shown]
     assert [percent(value) for value in probabilities] == shown
     assert str(np.argmax(probabilities)) == digit(page)
     frame = last_frame(page)  # of the same drawing
