@@ -131,7 +131,7 @@ def test_weights_that_are_not_the_networks_are_refused(exported, tmp_path, other
         weights.save_arrays(weights.from_keras(random_network(config, seed=1)), path)
     predictor = Predictor(model)  # it answers all the same
     with pytest.raises(ModelError, match=r"net\.npz .*python -m model\.export"):
-        predictor.weights  # noqa: B018
+        predictor.weights  # noqa: B018 (reading it raises)
 
 
 def test_weights_whose_shapes_do_not_fit_are_refused(exported, tmp_path):
@@ -141,7 +141,7 @@ def test_weights_whose_shapes_do_not_fit_are_refused(exported, tmp_path):
         arrays = dict(file) | {"readout.kernel": np.zeros((2, 2), np.float32)}
     np.savez(model.with_suffix(".npz"), **arrays)
     with pytest.raises(ModelError, match=r"net\.npz holds other weights"):
-        Predictor(model).weights  # noqa: B018
+        Predictor(model).weights  # noqa: B018 (reading it raises)
 
 
 def test_thresholds_come_from_the_card(tmp_path):
