@@ -3,14 +3,12 @@
 Every error is ``{"error": "..."}`` with its 4xx code, on unknown routes and wrong methods too.
 """
 
-import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, HTTPException
 from fastapi_offline import FastAPIOffline
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route
@@ -18,19 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from serving import schemas
 from serving.access import AccessLog
-from serving.bodies import BodyLimit, image_files
-from serving.classify import classify
-from serving.errors import answer_errors, json_answer
+from serving.bodies import BodyLimit
+from serving.classify_route import add_classify
+from serving.endpoints import Endpoints
+from serving.errors import answer_errors
+from serving.infer import InferRoute
 from serving.models import Models
-from serving.pictures import PictureError
-from serving.predictor import Predictor
-from serving.protocol import infer_answer, model_metadata, parse_infer
 from serving.settings import Settings
-
-SERVER_VERSION = "0.1.0"  # as in pyproject.toml
-# A body this small is read, inferred and answered in a millisecond or two: sooner done than
-# handed to a thread. Larger ones would hold up everybody else.
-INLINE_BYTES = 16 * 1024
+from serving.v2 import SERVER_VERSION, add_protocol
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"}
@@ -56,147 +49,15 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(AccessLog)
     answer_errors(app)
-    _serve_protocol(app, models, settings, pool)
-    _serve_classify(app, models, settings, pool)
+    endpoints = Endpoints(models, settings.max_batch, pool)
+    add_protocol(app, endpoints, endpoints(models.default.name), InferRoute(endpoints))
+    add_classify(app, models, settings, pool)
     unrouted = _Unrouted(app.router.routes[:])
     for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
         app.router.routes.append(Route(path, unrouted, include_in_schema=False))
     if not settings.ui:
         app.add_route("/", lambda _: RedirectResponse("docs"), include_in_schema=False)
     return app
-
-
-async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)
-
-
-class _Endpoint:
-    """One network as the protocol shows it."""
-
-    def __init__(self, predictor: Predictor, max_batch: int):
-        self._predictor = predictor
-        self._max_batch = max_batch
-        self.name = predictor.name
-        self.version = predictor.metadata.get("version", schemas.VERSION)
-        nodes = predictor.inputs, predictor.outputs
-        self.metadata = model_metadata(self.name, self.version, *nodes)
-
-    def infer(self, body: bytes) -> bytes:
-        request = parse_infer(body, self._predictor.output_names, self._max_batch)
-        results = self._predictor.run(request.images, request.outputs)
-        return infer_answer(self.name, self.version, request, results)
-
-
-def _serve_protocol(
-    app: FastAPI, models: Models, settings: Settings, pool: ThreadPoolExecutor
-) -> None:
-    endpoint = cache(lambda name: _Endpoint(models.choose(name), settings.max_batch))
-    example = endpoint(models.default.name)
-
-    async def chosen(model: Annotated[str, Path(examples=[example.name])]) -> _Endpoint:
-        return endpoint(model)
-
-    Chosen = Annotated[_Endpoint, Depends(chosen)]
-
-    async def known_version(
-        model: Chosen, number: Annotated[str, Path(alias="version", examples=[example.version])]
-    ) -> None:
-        if number != model.version:
-            raise HTTPException(404, f"no version {number[:80]!r} here: it is {model.version!r}")
-
-    @app.get("/v2", response_model=schemas.Server, tags=["server"])
-    async def server_metadata() -> Response:
-        return json_answer({"name": schemas.NAME, "version": SERVER_VERSION, "extensions": []})
-
-    @app.get("/v2/health/live", response_model=schemas.Live, tags=["server"])
-    async def live() -> Response:
-        return json_answer({"live": True})
-
-    @app.get("/v2/health/ready", response_model=schemas.Ready, tags=["server"])
-    async def ready() -> Response:
-        return json_answer({"ready": True})
-
-    routes = APIRouter(tags=["model"])
-
-    @routes.get("", response_model=schemas.Model)
-    async def describe(model: Chosen) -> Response:
-        return json_answer(model.metadata)
-
-    @routes.get("/ready", response_model=schemas.ModelReady)
-    async def model_ready(model: Chosen) -> Response:
-        return json_answer({"name": model.name, "ready": True})
-
-    @routes.post(
-        "/infer",
-        response_model=schemas.InferAnswer,
-        openapi_extra=schemas.INFER_BODY,
-    )
-    async def infer_route(model: Chosen, request: Request) -> Response:
-        """Pixels in, every output of the network out, with no verdict on it.
-
-        A network that was trained to tell digits from other drawings has an output `score`:
-        how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
-        """
-        body = await request.body()
-        work = partial(model.infer, body)
-        content = work() if len(body) <= INLINE_BYTES else await _in_thread(pool, work)
-        return Response(content, media_type="application/json")
-
-    prefix = "/v2/models/{model}"
-    version = Depends(known_version)
-    app.include_router(routes, prefix=prefix)
-    app.include_router(routes, prefix=prefix + "/versions/{version}", dependencies=[version])
-
-
-def _serve_classify(
-    app: FastAPI, models: Models, settings: Settings, pool: ThreadPoolExecutor
-) -> None:
-    name = models.default.name
-
-    @app.post(
-        "/classify",
-        response_model=schemas.Classified,
-        openapi_extra=schemas.CLASSIFY_BODY,
-        responses=schemas.CLASSIFIED_EXAMPLES,
-        tags=["pictures"],
-    )
-    async def classify_route(
-        request: Request,
-        model: Annotated[
-            str, Query(description="the network that reads them", examples=[*models])
-        ] = name,
-    ) -> Response:
-        """Read image files: one as the body, or one and more as form data, any field name.
-
-        An answer that is better not believed is `rejected`, with the `reason`:
-
-        * `no ink`
-        * `not a digit`: the network's `score` is above the `score` threshold of its card
-        * `not sure: 4 or 9`: the best digit's probability is below the `confidence` threshold
-
-        The best `digit` and all `probabilities` are there all the same (without ink they are
-        null), so that a client can decide for itself. A network that has no `score`, or whose
-        card has no such threshold, is spared that check.
-
-        Among several files a bad one has an `error` in its place and spoils no other.
-        """
-        predictor = models.choose(model)
-        files = await image_files(request, settings.max_batch)
-        work = partial(classify, files, predictor, settings.max_pixels)
-        results = await _in_thread(pool, work)
-        if len(results) == 1 and isinstance(results[0], PictureError):
-            raise results[0]
-        return json_answer(
-            {
-                "model": predictor.name,
-                "results": [
-                    {"file": file.name, "error": str(result)}
-                    if isinstance(result, PictureError)
-                    else result
-                    for file, result in zip(files, results, strict=True)
-                ],
-            }
-        )
 
 
 class _Unrouted:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
+from serving.endpoints import UnknownVersionError
 from serving.models import UnknownModelError
 from serving.pictures import PictureError, PictureTooLargeError, UnknownFormatError
 from serving.predictor import ModelError
@@ -57,6 +58,7 @@ def answer_errors(app: FastAPI) -> None:
         return json_answer({"error": "the server failed at this request; its log says more"}, 500)
 
     app.add_exception_handler(UnknownModelError, answer(404))
+    app.add_exception_handler(UnknownVersionError, answer(404))
     app.add_exception_handler(ModelError, unusable)
     app.add_exception_handler(ProtocolError, answer(400))
     app.add_exception_handler(PictureError, answer(400))

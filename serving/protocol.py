@@ -37,7 +37,9 @@ class Infer:
     id: str | None = None
 
 
-def parse_infer(body: bytes, output_names: list[str], max_batch: int) -> Infer:
+def parse_infer(
+    body: bytes, output_names: list[str], max_batch: int, header_length: int | None = None
+) -> Infer:
     """Read the JSON body of an inference request.
 
     Args:
@@ -61,7 +63,7 @@ def parse_infer(body: bytes, output_names: list[str], max_batch: int) -> Infer:
     )
 
 
-def infer_answer(name: str, version: str, request: Infer, results: dict[str, np.ndarray]) -> bytes:
+def infer_answer(name: str, version: str, request: Infer, results: dict[str, np.ndarray]) -> tuple[bytes, int | None]:
     """The JSON body that answers `request`; `results` are arrays by output name."""
     answer: dict[str, Any] = {"model_name": name, "model_version": version}
     if request.id is not None:
@@ -70,7 +72,7 @@ def infer_answer(name: str, version: str, request: Infer, results: dict[str, np.
         {"name": output, "shape": values.shape, "datatype": FP32, "data": values.ravel()}
         for output, values in results.items()
     ]
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), None
 
 
 def model_metadata(name: str, version: str, inputs: list, outputs: list) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""``POST /classify``: picture files in, digits out."""
+
+import asyncio
+from concurrent.futures import Executor
+from functools import partial
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request, Response
+
+from serving import schemas
+from serving.bodies import image_files
+from serving.classify import classify
+from serving.errors import json_answer
+from serving.models import Models
+from serving.pictures import PictureError
+from serving.settings import Settings
+
+
+def add_classify(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> None:
+    """Add the route to `app`; `pool` decodes and reads the pictures."""
+    name = models.default.name
+
+    @app.post(
+        "/classify",
+        response_model=schemas.Classified,
+        openapi_extra=schemas.CLASSIFY_BODY,
+        responses=schemas.CLASSIFIED_EXAMPLES,
+        tags=["pictures"],
+    )
+    async def classify_route(
+        request: Request,
+        model: Annotated[
+            str, Query(description="the network that reads them", examples=[*models])
+        ] = name,
+    ) -> Response:
+        """Read image files: one as the body, or one and more as form data, any field name.
+
+        An answer that is better not believed is `rejected`, with the `reason`:
+
+        * `no ink`
+        * `not a digit`: the network's `score` is above the `score` threshold of its card
+        * `not sure: 4 or 9`: the best digit's probability is below the `confidence` threshold
+
+        The best `digit` and all `probabilities` are there all the same (without ink they are
+        null), so that a client can decide for itself. A network that has no `score`, or whose
+        card has no such threshold, is spared that check.
+
+        Among several files a bad one has an `error` in its place and spoils no other.
+        """
+        predictor = models.choose(model)
+        files = await image_files(request, settings.max_batch)
+        work = partial(classify, files, predictor, settings.max_pixels)
+        results = await asyncio.get_running_loop().run_in_executor(pool, work)
+        if len(results) == 1 and isinstance(results[0], PictureError):
+            raise results[0]
+        return json_answer(
+            {
+                "model": predictor.name,
+                "results": [
+                    {"file": file.name, "error": str(result)}
+                    if isinstance(result, PictureError)
+                    else result
+                    for file, result in zip(files, results, strict=True)
+                ],
+            }
+        )

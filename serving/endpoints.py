@@ -1,0 +1,93 @@
+"""The networks as the protocol offers them, whichever transport a request came by."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import cached_property, partial
+from typing import Any
+
+from serving.batching import Batcher, Results
+from serving.models import Models
+from serving.predictor import Predictor
+from serving.protocol import Infer, model_metadata
+
+VERSION = "1"  # of a network whose file names none
+# Images that are computed in the event loop's thread, a millisecond or two: sooner done than
+# handed to a thread. More would hold up everybody else.
+INLINE_IMAGES = 4
+
+
+class UnknownVersionError(LookupError):
+    """The network has another version; the message names it."""
+
+
+class Endpoint:
+    """One network: its names, and inference in batches (`serving.batching`).
+
+    Args:
+        predictor: the network.
+        max_batch: most images in a request.
+        pool: takes what is too large for the event loop.
+        computed: is told the network's name, the seconds and the images of each inference.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        max_batch: int,
+        pool: Executor,
+        computed: Callable[[str, float, int], None],
+    ):
+        self.predictor = predictor
+        self.max_batch = max_batch
+        self.name = predictor.name
+        self.version = predictor.metadata.get("version", VERSION)
+        self._pool = pool
+        self._batcher = Batcher(predictor, computed=partial(computed, self.name))
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        nodes = self.predictor.inputs, self.predictor.outputs
+        return model_metadata(self.name, self.version, *nodes)
+
+    def check_version(self, version: str | None) -> None:
+        """
+        Raises:
+            UnknownVersionError: it is not this one's.
+        """
+        if version and version != self.version:
+            raise UnknownVersionError(f"no version {version[:80]!r} here: it is {self.version!r}")
+
+    async def infer(self, request: Infer) -> Results:
+        """The outputs asked for, by name."""
+        if len(request.images) <= INLINE_IMAGES:
+            return await self._batcher.run(request.images, request.outputs)
+        return await self.in_thread(partial(self._batcher.compute, request.images, request.outputs))
+
+    async def in_thread(self, work: Callable[[], Any]) -> Any:
+        """Run `work` beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+class Endpoints:
+    """The endpoint of each network, made when it is first wanted.
+
+    Raises:
+        UnknownModelError, ModelError: see `Models.choose`, at each call.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        max_batch: int,
+        pool: Executor,
+        computed: Callable[[str, float, int], None] = lambda *_: None,
+    ):
+        self._models = models
+        self._make = partial(Endpoint, max_batch=max_batch, pool=pool, computed=computed)
+        self._made: dict[str, Endpoint] = {}
+
+    def __call__(self, name: str) -> Endpoint:
+        if name not in self._made:
+            self._made[name] = self._make(self._models.choose(name))
+        return self._made[name]

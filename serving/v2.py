@@ -1,0 +1,85 @@
+"""The Open Inference Protocol's routes under /v2.
+
+Source: inference_rest.md of github.com/kserve/open-inference-protocol.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Response
+
+from serving import schemas
+from serving.endpoints import Endpoint, Endpoints
+from serving.errors import json_answer
+from serving.infer import InferRoute
+
+SERVER_VERSION = "0.1.0"  # as in pyproject.toml
+EXTENSIONS: list[str] = []
+_MODEL = "/v2/models/{model}"
+_VERSION = "/versions/{version}"
+
+
+def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute) -> None:
+    """Add the routes to `app`.
+
+    Args:
+        app: gets the routes.
+        endpoints: the networks.
+        example: the one that /docs shows.
+        infer: answers the inference requests.
+    """
+    ModelName = Annotated[str, Path(examples=[example.name])]
+    VersionName = Annotated[str, Path(examples=[example.version])]
+
+    async def chosen(model: ModelName) -> Endpoint:
+        return endpoints(model)
+
+    Chosen = Annotated[Endpoint, Depends(chosen)]
+
+    async def known_version(model: Chosen, version: VersionName) -> None:
+        model.check_version(version)
+
+    @app.get("/v2", response_model=schemas.Server, tags=["server"])
+    async def server_metadata() -> Response:
+        return json_answer(
+            {"name": schemas.NAME, "version": SERVER_VERSION, "extensions": EXTENSIONS}
+        )
+
+    @app.get("/v2/health/live", response_model=schemas.Live, tags=["server"])
+    async def server_live() -> Response:
+        return json_answer({"live": True})
+
+    @app.get("/v2/health/ready", response_model=schemas.Ready, tags=["server"])
+    async def server_ready() -> Response:
+        return json_answer({"ready": True})
+
+    def infer_model(model: ModelName) -> Any:
+        """Pixels in, every output of the network out, with no verdict on it.
+
+        A network that was trained to tell digits from other drawings has an output `score`:
+        how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
+        """
+
+    def infer_version(model: ModelName, version: VersionName) -> Any:
+        """The same of a model of which the version is known."""
+
+    for path, described in (("", infer_model), (_VERSION, infer_version)):
+        app.post(
+            f"{_MODEL}{path}/infer",
+            response_model=schemas.InferAnswer,
+            openapi_extra=schemas.INFER_BODY,
+            tags=["model"],
+        )(described)
+        app.router.routes[-1].app = infer  # FastAPI describes it, `infer` answers
+
+    routes = APIRouter(tags=["model"])
+
+    @routes.get("", response_model=schemas.Model)
+    async def model_metadata(model: Chosen) -> Response:
+        return json_answer(model.metadata)
+
+    @routes.get("/ready", response_model=schemas.ModelReady)
+    async def model_ready(model: Chosen) -> Response:
+        return json_answer({"name": model.name, "ready": True})
+
+    app.include_router(routes, prefix=_MODEL)
+    app.include_router(routes, prefix=_MODEL + _VERSION, dependencies=[Depends(known_version)])
