@@ -27,11 +27,11 @@ release: $(VENV)/.full  ## put RUN beside the networks that app and API offer
 	$(BIN)/python -m training.release $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
 
 test: $(VENV)/.full  ## run all tests that need neither a browser nor a container
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-browser: $(VENV)/.full  ## run the tests in a real Chromium
 	@test -n "$(CHROMIUM)" || { echo "no Chromium found: apt-get install chromium, or CHROMIUM=path"; exit 2; }
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser -n 2 --dist worksteal tests/browser $(ARGS)
 
 screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots

@@ -33,6 +33,7 @@ from serving.settings import Parser, Settings, paths, variable_of, whole
 from serving.table import COLUMNS, Reader, Rows
 
 STOPPED = 130
+_OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")
 
 
 class BatchError(Exception):
@@ -149,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if settings.output.resolve() == settings.input.resolve():
             raise BatchError(f"--output would overwrite the input {settings.input}")
+        if settings.output.suffix.lower() in _OTHER_TABLES:
+            raise BatchError(f"{settings.output}: the table is CSV, name it so (FILE.csv)")
         model = next(iter(find(settings.model).values()))
         images = open_input(settings.input, settings.raw)
         rows = write_table(

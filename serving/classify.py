@@ -1,6 +1,7 @@
 """Image files to digits: decode, prepare, read. Nothing about HTTP."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from model import signature
-from model.preprocess import Preprocessed, preprocess
+from model.preprocess import Preprocessed
+from model.several import preprocess_counted
 from serving.pictures import PictureError, PictureTooLargeError, open_picture
 from serving.predictor import Predictor
 from serving.verdict import Thresholds, judge
@@ -25,7 +27,11 @@ class File:
 
 
 def classify(
-    files: Sequence[File], predictor: Predictor, max_pixels: int
+    files: Sequence[File],
+    predictor: Predictor,
+    max_pixels: int,
+    decoded: Callable[[float], None] = lambda _: None,
+    computed: Callable[[float, int], None] = lambda *_: None,
 ) -> list[dict[str, Any] | PictureError]:
     """Read each file on its own; a bad one has its error in place of a result.
 
@@ -33,9 +39,12 @@ def classify(
         files: what was sent, in order.
         predictor: the network.
         max_pixels: most pixels of one picture; see also `BUDGET`.
+        decoded: is told the seconds that decoding and preparing took, of all files together.
+        computed: is told the seconds and the images of the inference.
     """
+    started = time.perf_counter()
     results: list[dict[str, Any] | PictureError] = []
-    images, places = [], []
+    images, places, counts = [], [], []
     spent = 0
     for file in files:
         try:
@@ -46,18 +55,22 @@ def classify(
                 )
             picture = open_picture(file.data, max_pixels)
             spent += picture.width * picture.height
-            prepared = _prepare(picture)
+            prepared, digits = _prepare(picture)
         except PictureError as error:
             results.append(error)
             continue
         if prepared.has_ink:
             places.append(len(results))
             images.append(prepared.image)
+            counts.append(digits)
         results.append(result(file.name, None, None, predictor.thresholds))
+    decoded(time.perf_counter() - started)
     if images:
         wanted = (signature.PROBABILITIES, signature.SCORE)
         names = [name for name in predictor.output_names if name in wanted]
+        started = time.perf_counter()
         arrays = predictor.run(np.stack(images), names)
+        computed(time.perf_counter() - started, len(images))
         scores = arrays.get(signature.SCORE)
         for index, place in enumerate(places):
             results[place] = result(
@@ -65,13 +78,14 @@ def classify(
                 arrays[signature.PROBABILITIES][index],
                 None if scores is None else float(scores[index, 0]),
                 predictor.thresholds,
+                counts[index],
             )
     return results
 
 
-def _prepare(picture: Image.Image) -> Preprocessed:
+def _prepare(picture: Image.Image) -> tuple[Preprocessed, int]:
     try:
-        return preprocess(picture)
+        return preprocess_counted(picture)
     except ValueError as error:
         raise PictureError(f"the image cannot be prepared: {error}") from error
 
@@ -81,6 +95,7 @@ def result(
     probabilities: np.ndarray | None,
     score: float | None,
     thresholds: Thresholds,
+    digits: int = 1,
 ) -> dict[str, Any]:
     """The answer for one file; a rejected one keeps its best digit, so that a client may decide.
 
@@ -89,8 +104,9 @@ def result(
         probabilities: (10,), or None where there is no ink.
         score: see `model.signature`; None where the network has none.
         thresholds: see `serving.verdict`.
+        digits: how many the picture seems to show.
     """
-    verdict = judge(probabilities, score, thresholds)
+    verdict = judge(probabilities, score, thresholds, digits)
     has_ink = probabilities is not None
     return {
         "file": name,

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 
 from model import signature
 from serving.classify import result
-from serving.protocol import DATATYPES, FP32, IMAGE_SHAPE
-from serving.verdict import NO_INK, NOT_A_DIGIT, Thresholds
+from serving.tensors import DATATYPES, FP32, IMAGE_SHAPE
+from serving.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 
 NAME = "scanline"  # of the server, and of the released model in the examples
 VERSION = "1"
@@ -94,8 +94,8 @@ class Result(BaseModel):
     rejected: bool | None = Field(None, description="true: better not believe `digit`")
     reason: str | None = Field(
         None,
-        description=f"why it is rejected: {NO_INK}, {NOT_A_DIGIT}, or not sure between two "
-        "digits, the likelier one first; null when accepted",
+        description=f"why it is rejected: {NO_INK}, {SEVERAL_DIGITS}, {NOT_A_DIGIT}, or not "
+        "sure between two digits, the likelier one first; null when accepted",
         examples=["not sure: 4 or 9"],
     )
     error: str | None = Field(None, description="why this file cannot be read")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model import signature
-from model.preprocess import preprocess
+from model.several import preprocess_counted
 from serving.inputs import Item
 from serving.pictures import PictureError, open_picture
 from serving.predictor import Predictor
@@ -50,13 +50,16 @@ class Reader:
 
     def read(self, chunk: Sequence[Item]) -> Rows:
         """Read some images in one inference."""
-        images, errors = [], []
+        images, digits, errors = [], [], []
         for item in chunk:
             try:
-                images.append(self._prepare(item.image))
+                image, count = self._prepare(item.image)
+                images.append(image)
+                digits.append(count)
                 errors.append(None)
             except (PictureError, ValueError, OSError) as error:
                 images.append(np.zeros((signature.STEPS, signature.PIXELS), np.float32))
+                digits.append(1)
                 errors.append(" ".join(str(error).split()))
         arrays = self._predictor.run(np.stack(images), self._outputs)
         scores = arrays.get(signature.SCORE)
@@ -70,7 +73,7 @@ class Reader:
             has_ink = images[row].any()
             probabilities = arrays[signature.PROBABILITIES][row] if has_ink else None
             score = None if scores is None else float(scores[row, 0])
-            verdict = judge(probabilities, score, self._predictor.thresholds)
+            verdict = judge(probabilities, score, self._predictor.thresholds, digits[row])
             rejected += verdict.rejected
             flag = "true" if verdict.rejected else "false"
             answer = _answer(probabilities)
@@ -78,8 +81,8 @@ class Reader:
         failed = len(errors) - errors.count(None)
         return Rows(text.getvalue(), len(chunk), rejected, failed)
 
-    def _prepare(self, image: Path | np.ndarray) -> np.ndarray:
-        """(28, 28) as the network wants it."""
+    def _prepare(self, image: Path | np.ndarray) -> tuple[np.ndarray, int]:
+        """(28, 28) as the network wants it, and how many digits the picture shows."""
         if isinstance(image, Path):
             image = open_picture(image.read_bytes(), Settings.max_pixels)
             if self._raw:
@@ -87,11 +90,12 @@ class Reader:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")
                 image = np.asarray(image.convert("L"))
         if not self._raw:
-            return preprocess(image).image
+            seen, digits = preprocess_counted(image)
+            return seen.image, digits
         if image.shape != (signature.STEPS, signature.PIXELS):
             height, width = image.shape
             raise PictureError(f"--raw needs 28 x 28 pixels, not {width} x {height}")
-        return image
+        return image, 1
 
 
 def _answer(probabilities: np.ndarray | None) -> list[str]:

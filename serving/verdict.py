@@ -3,13 +3,15 @@
 In this order:
 
 1. no ink: ``no ink``
-2. the network is surer than `Thresholds.score` that it sees no digit: ``not a digit``
-3. its best digit is less likely than `Thresholds.confidence`: ``not sure: 4 or 9``, the
+2. a picture with several digits apart from each other: ``more than one digit``
+3. the network is surer than `Thresholds.score` that it sees no digit: ``not a digit``
+4. its best digit is less likely than `Thresholds.confidence`: ``not sure: 4 or 9``, the
    two likeliest digits, the likelier one first
-4. else the answer is accepted.
+5. else the answer is accepted.
 
-A network without a score skips 2; a card without a threshold skips its check. The
-thresholds are chosen on validation data, by `training`, and travel in ``card.json``.
+2 is for picture files (`model.several`), not for prepared rows or the pen: a drawing may well be
+in parts while it grows. A network without a score skips 3; a card without a threshold skips its
+check. The thresholds are chosen on validation data, by `training`, and travel in the card.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import numpy as np
 from model import signature
 
 NO_INK = "no ink"
+SEVERAL_DIGITS = "more than one digit"
 NOT_A_DIGIT = "not a digit"
 
 _CONFIDENCE = "confidence"
@@ -68,16 +71,21 @@ class Verdict:
         return self.reason is not None
 
 
-def judge(probabilities: np.ndarray | None, score: float | None, thresholds: Thresholds) -> Verdict:
+def judge(
+    probabilities: np.ndarray | None, score: float | None, thresholds: Thresholds, digits: int = 1
+) -> Verdict:
     """Apply the rule to one answer.
 
     Args:
         probabilities: (10,), or None where there is no ink and so nothing to read.
         score: how sure the network is that this is no digit, 0..1; None if it does not say.
         thresholds: of the network's card.
+        digits: how many digits the picture seems to show.
     """
     if probabilities is None:
         return Verdict(NO_INK)
+    if digits > 1:
+        return Verdict(SEVERAL_DIGITS)
     if score is not None and thresholds.score is not None and score > thresholds.score:
         return Verdict(NOT_A_DIGIT)
     if thresholds.confidence is not None and probabilities.max() < thresholds.confidence:

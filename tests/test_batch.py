@@ -137,6 +137,14 @@ def test_each_verdict(table, tmp_path, doubting_model):
     assert {rows[0][name] for name in ("confidence", "p0", "p9", "error")} == {""}
 
 
+def test_several_digits_in_a_picture_are_told_but_raw_ones_are_not_counted(table, tmp_path):
+    images = np.zeros((1, 28, 28), np.uint8)
+    images[0, 3:11, 10:18] = images[0, 17:25, 10:18] = 255
+    archive = save(tmp_path / "d.npz", images)
+    assert [row["reason"] for row in table(archive)[1]] == ["more than one digit"]
+    assert [row["reason"] for row in table(archive, "--raw")[1]] == [""]
+
+
 def test_bad_files_spoil_no_others(table, tmp_path, drawings, capsys):
     (tmp_path / "in").mkdir()
     for name, drawing in zip("ace", drawings, strict=False):
@@ -197,6 +205,7 @@ def test_batch_and_processes_change_nothing(table, tmp_path, tiny_model):
         (["d.npz", "--output", "none/out.csv"], "cannot write"),
         (["d.npz", "--output", "empty"], "it is a folder"),
         (["d.npz", "--output", "d.npz"], "overwrite the input"),
+        (["d.npz", "--output", "d.parquet"], "the table is CSV"),
         (["d.npz", "--output", "out.csv", "--model", "none.onnx"], "no model at none.onnx"),
         (["d.npz", "--output", "out.csv", "--processes", "0"], "--processes"),
         (["d.npz", "--output", "out.csv", "--batch", "many"], "--batch"),

@@ -56,6 +56,18 @@ def test_a_doubted_answer_has_its_digit_all_the_same(predictor):
         assert 0 <= answer["score"] <= 1
 
 
+def test_two_digits_one_below_the_other_are_not_read_as_one(predictor):
+    seven = Image.open(io.BytesIO(drawing("seven").data))
+    page = Image.new("L", (100, 240), 255)
+    page.paste(seven, (0, 0))
+    page.paste(seven, (0, 130))
+    file = io.BytesIO()
+    page.save(file, "PNG")
+    [answer] = classify([File(None, file.getvalue())], predictor, MAX_PIXELS)
+    assert (answer["rejected"], answer["reason"]) == (True, "more than one digit")
+    assert answer["digit"] is not None
+
+
 def test_without_ink_there_is_nothing_but_the_reason(predictor):
     [answer] = classify([drawing("blank")], predictor, MAX_PIXELS)
     nothing = ("digit", "confidence", signature.PROBABILITIES, signature.SCORE)

@@ -48,6 +48,12 @@ def test_the_rule(answer, score, thresholds, expected):
     assert verdict.rejected == (verdict.reason is not None)
 
 
+def test_several_digits_come_before_every_doubt_but_not_before_ink():
+    assert judge(UNSURE, 0.9, BOTH, digits=2) == Verdict("more than one digit")
+    assert judge(SURE, 0.1, Thresholds(), digits=2).rejected
+    assert judge(None, None, BOTH, digits=2) == Verdict(NO_INK)
+
+
 @pytest.mark.parametrize(
     ("card", "expected"),
     [

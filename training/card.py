@@ -96,6 +96,7 @@ def to_markdown(card: dict[str, Any]) -> str:
     kept = "The best epoch was chosen on the validation digits"
     if card["best_epoch"] == card["epochs"]:
         kept = "The last epoch was kept"
+    minutes = round(card["wall_time_seconds"] / 60)
     rows = (8, 12, 15, 18, 22, 28)
     belief = test["belief_error_percent_by_row"]
     hashes = "\n".join(f"- `{name}`: `{value}`" for name, value in card["sha256"].items())
@@ -114,8 +115,8 @@ Inputs, outputs and their units: `model/signature.py`.
 | Training data | {card["training_data"]} |
 | Commands, in order | {commands} |
 | Commit, date | {card["commit"]}, {card["date"]} |
-| Seed, epochs (best) | {card["seed"]}, {card["epochs"]} ({card["best_epoch"]}) |
-| Device, wall time | {card["device"]}, {card["wall_time_seconds"] / 60:.0f} minutes |
+| Last command's seed, epochs (best) | {card["seed"]}, {card["epochs"]} ({card["best_epoch"]}) |
+| Last command's device, wall time | {card["device"]}, {minutes} minute{"s" * (minutes != 1)} |
 | Validation error | {_error(validation)} |
 | **Test error** | **{_error(test)}** |
 | Licence | {card["licence"]} |
