@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser screenshots lint format bench lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton screenshots lint format bench proto lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -39,6 +39,12 @@ screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 test-container: $(VENV)/.full  ## build and run the Dockerfile (docker, or CONTAINER_SH=script)
 	$(BIN)/python -m pytest -s -m container tests/container $(ARGS)
 
+test-ray: .venv-ray/.done  ## run the Ray Serve app's tests, in an environment of their own
+	.venv-ray/bin/python -m pytest -W ignore tests/test_ray_serve.py $(ARGS)
+
+test-triton: $(VENV)/.full .venv-triton/.done  ## serve an exported repository by a real Triton
+	TRITON_ENV=.venv-triton $(BIN)/python -m pytest tests/test_triton_server.py $(ARGS)
+
 lint: $(VENV)/.full  ## check style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,15 +58,20 @@ bench: $(VENV)/.full  ## measure ONNX forms, the live view (needs Chromium) and 
 	$(BIN)/python benchmarks/live_latency.py
 	$(BIN)/python benchmarks/training_speed.py
 
+proto: $(VENV)/.full  ## write serving/proto's descriptors anew
+	$(BIN)/python -m grpc_tools.protoc -I serving/proto \
+		--descriptor_set_out=serving/proto/open_inference.binpb open_inference.proto
+
 lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
 	$(BIN)/python -m pip install -q uv==0.13.9
-	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) -o requirements-serve.txt
-	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) --extra train --extra dev -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) --all-extras -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) -c requirements.txt --extra page -o requirements-serve.txt
+	$(BIN)/uv pip compile pyproject.toml -q $(LOCK) -c requirements.txt -o requirements-api.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) export .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ray .venv-triton export .pytest_cache .ruff_cache
 
 # The environment: serving's packages first; the rest, TensorFlow among it, on demand.
 $(BIN)/python:
@@ -70,6 +81,23 @@ $(BIN)/python:
 
 $(VENV)/.serve: requirements-serve.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+.venv-ray/.done: requirements-serve.txt deploy/ray/requirements.txt deploy/ray/requirements-test.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	.venv-ray/bin/python -m pip install -q --disable-pip-version-check \
+		-r deploy/ray/requirements.txt -r deploy/ray/requirements-test.txt
+	@touch $@
+
+# Triton's Python stub knows NumPy 1 only; the package's own dependencies are not needed.
+.venv-triton/.done:
+	$(BIN)/python -m venv .venv-triton
+	.venv-triton/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+		nvidia-pytriton==0.7.0
+	.venv-triton/bin/python -m pip install -q --disable-pip-version-check \
+		numpy==1.26.4 onnxruntime==1.20.1
+	chmod +x .venv-triton/lib/python3.*/site-packages/pytriton/tritonserver/bin/tritonserver
 	@touch $@
 
 $(VENV)/.full: requirements.txt | $(BIN)/python

@@ -5,7 +5,8 @@ python -m model.export model/release/scanline.keras --out export
 writes ``export/scanline.onnx``, its weights as plain arrays in ``scanline.npz``, its
 card, and ``export/scanline/1/``, a SavedModel in the folder layout of TF Serving. ``--format
 onnx`` needs no TensorFlow with KERAS_BACKEND=jax; ``--form rnn`` writes the ONNX operator
-`RNN`, small and readable in Netron.
+`RNN`, small and readable in Netron. ``--triton DIR`` writes a Triton model repository, from a
+``.keras`` or an ``.onnx`` file, ``--tf-serving DIR`` what TensorFlow Serving serves.
 """
 
 import argparse
@@ -14,62 +15,19 @@ import os
 import shutil
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from model import cards, reference, signature
-from model.weights import Network, save_arrays
+from model.verify import ExportError, check_images, run_onnx, verify
+from model.weights import Network, load_arrays, save_arrays
 
-TOLERANCE = 1e-5
-CHECKED_IMAGES = 256
 FEEDING = (
     f"input {signature.IMAGES}: float32 (batch, 28, 28), raw pixels 0..255, white ink on black, "
     "the digit's longest side 20 pixels, its centre of mass in the middle"
 )
-
-
-class ExportError(Exception):
-    """A form was not written; the message says which, and why."""
-
-
-def verify(expected: dict[str, np.ndarray], actual: dict[str, np.ndarray], what: str) -> float:
-    """Hold `actual` against the reference's outputs; returns the worst relative error.
-
-    Raises:
-        ExportError: a missing or superfluous output, or one that differs by more than 1e-5
-            of its largest absolute value (or of 1, where that is smaller).
-    """
-    if set(expected) != set(actual):
-        raise ExportError(f"{what} has the outputs {sorted(actual)}, not {sorted(expected)}")
-    worst, name = max(
-        (reference.relative_error(expected[name], actual[name]), name) for name in expected
-    )
-    if worst > TOLERANCE:
-        raise ExportError(
-            f"{what}: {name} differs from the reference by {worst:.1e}, "
-            f"more than {TOLERANCE:.0e}; it was not written"
-        )
-    return worst
-
-
-def check_images(real: Path | None) -> np.ndarray:
-    """256 random images and, where MNIST is given, 256 of its digits: (count, 28, 28)."""
-    side = (signature.STEPS, signature.PIXELS)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (CHECKED_IMAGES, *side)).astype(np.float32)
-    if real is None:
-        return images
-    path = real / "mnist.npz" if real.is_dir() else real
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ExportError(f"--data {path} is not there, or not an .npz file")
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            digits = file["x_train"][-CHECKED_IMAGES:]  # the end: held out from training
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ExportError(f"--data {path} is not a readable mnist.npz: {error}") from error
-    return np.concatenate([images, digits.reshape(-1, *side).astype(np.float32)])
+_CHECKED = "checked on {} images; largest difference from the reference, at most 1e-5:"
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -84,6 +42,18 @@ def read_metadata(path: Path) -> dict[str, str]:
     return metadata
 
 
+def build_onnx(
+    network: Network, form: str, metadata: dict[str, str], images: np.ndarray
+) -> tuple[bytes, float]:
+    """An ONNX file's bytes, verified, and its worst relative error (see `verify`)."""
+    from model import onnx_graph
+
+    what = f"ONNX ({form})"
+    model = onnx_graph.build(network, form, metadata).SerializeToString()
+    error = verify(reference.forward(network, images), run_onnx(model, images, what), what)
+    return model, error
+
+
 def export_onnx(
     network: Network, path: Path, form: str, metadata: dict[str, str], images: np.ndarray
 ) -> float:
@@ -92,15 +62,7 @@ def export_onnx(
     Returns:
         The worst relative error of the ONNX file (see `verify`).
     """
-    import onnxruntime
-
-    from model import onnx_graph
-
-    model = onnx_graph.build(network, form, metadata).SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    outputs = dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
-    error = verify(reference.forward(network, images), outputs, f"ONNX ({form})")
+    model, error = build_onnx(network, form, metadata, images)
     part = path.with_suffix(".part")
     try:
         part.write_bytes(model)
@@ -112,13 +74,13 @@ def export_onnx(
 
 
 def export_saved_model(model, network: Network, folder: Path, images: np.ndarray) -> float:
-    """Write and verify a SavedModel; returns its worst relative error (see `verify`)."""
+    """Write and verify a SavedModel in ``NAME/VERSION``; returns its worst relative error."""
     from model import saved_model
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as part:
         written = Path(part) / "model"
-        saved_model.write(model, written)
+        saved_model.write(model, written, name=folder.parent.name)
         outputs = saved_model.run(written, images)
         error = verify(reference.forward(network, images), outputs, "SavedModel")
         shutil.rmtree(folder, ignore_errors=True)
@@ -128,13 +90,21 @@ def export_saved_model(model, network: Network, folder: Path, images: np.ndarray
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m model.export", description=__doc__.split(":")[0])
-    parser.add_argument("network", type=Path, help="a .keras file, from `python -m training`")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument(
-        "--format", choices=("onnx", "saved-model", "both"), default="both", help="(both)"
+        "network",
+        type=Path,
+        help="a .keras file, from `python -m training`; an .onnx file will do for --triton",
+    )
+    parser.add_argument("--out", type=Path, help="folder to write into")
+    parser.add_argument(
+        "--format", choices=("onnx", "saved-model", "both"), default="both", help="of --out (both)"
     )
     parser.add_argument(
         "--form", choices=("gemm", "rnn"), default="gemm", help="form of the ONNX graph (gemm)"
+    )
+    parser.add_argument("--triton", type=Path, metavar="DIR", help="a model repository for Triton")
+    parser.add_argument(
+        "--tf-serving", type=Path, metavar="DIR", help="a folder for TensorFlow Serving"
     )
     parser.add_argument(
         "--data",
@@ -143,42 +113,103 @@ def main(argv: list[str]) -> int:
         help="mnist.npz: check on real digits too (SCANLINE_DATA)",
     )
     arguments = parser.parse_args(argv)
+    if not (arguments.out or arguments.triton or arguments.tf_serving):
+        parser.error("say where to write: --out, --triton or --tf-serving")
     try:
-        _export(arguments)
+        if arguments.network.suffix == ".onnx":
+            _export_onnx_file(arguments)
+        else:
+            _export(arguments)
     except (ExportError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        print(f"error: requirements.txt must be installed for this: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
-        print(f"error: cannot write {arguments.out}: {error.strerror or error}", file=sys.stderr)
+        where = error.filename or "the export"
+        print(f"error: cannot write {where}: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if arguments.format != "onnx":
+    formats = {"onnx", "saved-model"} & {arguments.format} or {"onnx", "saved-model"}
+    if arguments.tf_serving or (arguments.out and "saved-model" in formats):
         os.environ["KERAS_BACKEND"] = "tensorflow"  # only it can write a SavedModel
     from model import weights  # after the backend is set: Keras reads it once
 
     images = check_images(arguments.data and Path(arguments.data))
     model = weights.load_keras(arguments.network)
     network = weights.from_keras(model)
+    metadata = read_metadata(arguments.network)
+    if arguments.triton or arguments.tf_serving:
+        _check_engine_version(metadata["version"])
     outputs = {name: np.asarray(array) for name, array in model(images).items()}
     error = verify(reference.forward(network, images), outputs, "Keras")
-    print(f"checked on {len(images)} images; largest difference from the reference, at most 1e-5:")
+    print(_CHECKED.format(len(images)))
     print(f"  {error:.1e}  {arguments.network}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
     name = arguments.network.stem
-    metadata = read_metadata(arguments.network)
-    if arguments.format != "saved-model":
+    if arguments.out and "onnx" in formats:
+        arguments.out.mkdir(parents=True, exist_ok=True)
         path = arguments.out / f"{name}.onnx"
         error = export_onnx(network, path, arguments.form, metadata, images)
         print(f"  {error:.1e}  {path} (form {arguments.form})")
         _write_card(arguments.network, path)
-    if arguments.format != "onnx":
+    if arguments.out and "saved-model" in formats:
         folder = arguments.out / name / metadata["version"]
         error = export_saved_model(model, network, folder, images)
         print(f"  {error:.1e}  {folder}")
+    if arguments.triton:
+        content, error = build_onnx(network, arguments.form, metadata, images)
+        _write_triton(content, error, arguments, metadata["version"])
+    if arguments.tf_serving:
+        from model import tf_serving
+
+        folder = arguments.tf_serving / name / metadata["version"]
+        error = export_saved_model(model, network, folder, images)
+        tf_serving.write_config(arguments.tf_serving)
+        print(f"  {error:.1e}  {folder}")
+
+
+def _export_onnx_file(arguments: argparse.Namespace) -> None:
+    """A Triton repository from an exported file as it is: no Keras, no TensorFlow."""
+    from model import triton
+
+    path = arguments.network
+    if arguments.out or arguments.tf_serving or arguments.form != "gemm":
+        raise ExportError(f"{path} is exported already and can only go to --triton, as it is")
+    if not path.is_file():
+        raise ExportError(f"no such file: {path}")
+    content = path.read_bytes()
+    images = check_images(arguments.data and Path(arguments.data))
+    outputs, error = run_onnx(content, images, str(path)), None
+    version = triton.version_of(content)
+    _check_engine_version(version)
+    arrays = path.with_suffix(".npz")
+    if arrays.is_file():
+        expected = reference.forward(load_arrays(arrays), images)
+        error = verify(expected, outputs, str(path))
+        print(_CHECKED.format(len(images)))
+    else:
+        print(f"not checked against the reference, which needs the weights: no {arrays}")
+    _write_triton(content, error, arguments, version)
+
+
+def _write_triton(
+    content: bytes, error: float | None, arguments: argparse.Namespace, version: str
+) -> None:
+    from model import triton
+
+    written = triton.write(content, arguments.triton, arguments.network.stem, version)
+    print(f"  {'-' if error is None else f'{error:.1e}'}  {written}")
+
+
+def _check_engine_version(version: str) -> None:
+    """Triton and TF Serving name a version's folder by a whole number."""
+    if not (version.isascii() and version.isdecimal() and int(version) > 0):
+        raise ExportError(f"the network's version is {version!r}: here it must be a number from 1")
 
 
 def _write_card(network: Path, path: Path) -> None:

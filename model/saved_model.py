@@ -14,14 +14,16 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 from model import signature
 
 SIGNATURE = "serving_default"
-MODEL_NAME = "scanline"
 # Where TF Serving looks: tensorflow.org/tfx/serving/saved_model_warmup
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 WARM_UP_BATCHES = (1, 8, 32)
 
 
-def write(model: keras.Model, folder: Path) -> None:
-    """Write the SavedModel; inputs and outputs carry the names of `model.signature`."""
+def write(model: keras.Model, folder: Path, name: str) -> None:
+    """Write the SavedModel; inputs and outputs carry the names of `model.signature`.
+
+    `name` is what the engine will call the network.
+    """
     spec = tf.TensorSpec((None, signature.STEPS, signature.PIXELS), tf.float32, signature.IMAGES)
 
     @tf.function(input_signature=[spec])
@@ -31,7 +33,7 @@ def write(model: keras.Model, folder: Path) -> None:
     module = tf.Module()
     module.model = model  # keeps the variables
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: serve})
-    _write_warm_up(folder / WARM_UP_FILE)
+    _write_warm_up(folder / WARM_UP_FILE, name)
 
 
 def run(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -41,13 +43,13 @@ def run(folder: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array.numpy() for name, array in outputs.items()}
 
 
-def _write_warm_up(path: Path) -> None:
+def _write_warm_up(path: Path, name: str) -> None:
     """One blank request for each batch size, so that the first user does not pay for tracing."""
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch in WARM_UP_BATCHES:
             request = PredictRequest()
-            request.model_spec.name = MODEL_NAME
+            request.model_spec.name = name
             request.model_spec.signature_name = SIGNATURE
             blank = np.zeros((batch, signature.STEPS, signature.PIXELS), np.float32)
             request.inputs[signature.IMAGES].CopyFrom(tf.make_tensor_proto(blank))

@@ -1,38 +1,200 @@
-"""One line in the log for each request, at the level info: method, path, status and time."""
+"""The outermost middleware: a request's id, its metrics, and its line in the log.
+
+The id is the client's ``X-Request-Id`` if that is up to 128 visible ASCII characters, else a
+new one; the answer carries it, and so does every line logged on the way. A finished request is
+one line at the level info; health checks and scrapes, which come every few seconds, leave none.
+"""
 
 import logging
+import os
+import re
 import time
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LOG = logging.getLogger("uvicorn.error.access")  # has the handler and the level of uvicorn's
+from serving import logs, metrics
+from serving.gate import is_health
+
+UNMATCHED = "unmatched"  # the route of what no route has taken
+CLIENT_GONE = 499  # nginx's code for an answer that nobody waited for
+SHEDDING = (429, 503)  # where they say when to come again
+REFUSED_HANDSHAKE, ACCEPTED_HANDSHAKE = 403, 101
+HEADER = b"x-request-id"
+
+_LOG = logging.getLogger("scanline.access")
+_SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-class AccessLog:
-    """ASGI middleware; health checks, which come every few seconds, are left out."""
+class Access:
+    """ASGI middleware for HTTP and WebSockets.
 
-    def __init__(self, app: ASGIApp):
+    Args:
+        app: what it stands before.
+        watch: gets the counts and times.
+    """
+
+    def __init__(self, app: ASGIApp, watch: metrics.Metrics):
         self._app = app
+        self._watch = watch
+        self._routes = _Routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        is_health = path.startswith("/v2/health/") or path.endswith("/ready")
-        if scope["type"] != "http" or is_health or not _LOG.isEnabledFor(logging.INFO):
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        status = 500  # an exception becomes an answer further out
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        header = _identify(scope)
+        path, outer = scope["path"], scope["app"]
+        is_quiet = path == metrics.PATH or is_health(path)
+        status = size = 0
 
         async def watched(event: Message) -> None:
-            nonlocal status
+            nonlocal status, size
             if event["type"] == "http.response.start":
                 status = event["status"]
+                headers = event.get("headers", ())
+                if status in SHEDDING and not is_quiet and _says_when(headers):
+                    self._watch.shed(status)
+                event = {**event, "headers": [*headers, header]}
+            else:
+                size += len(event.get("body", b""))
+            await send(event)
+
+        if not is_quiet:
+            self._watch.in_flight.inc()
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            status = status or 500  # which is answered further out
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            if not is_quiet:
+                self._watch.in_flight.dec()
+            status = status or CLIENT_GONE
+            route = self._routes.template(scope, outer)
+            self._watch.answered(route, status, seconds)
+            if not is_quiet and _LOG.isEnabledFor(logging.INFO):
+                _write(scope["method"], path, route, status, seconds, {"bytes": size})
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        header = _identify(scope)
+        path, outer = scope["path"], scope["app"]
+        status = REFUSED_HANDSHAKE
+        drawings = 0
+        started = arrived = time.perf_counter()
+
+        async def heard() -> Message:
+            nonlocal arrived
+            event = await receive()
+            arrived = time.perf_counter()
+            return event
+
+        async def watched(event: Message) -> None:
+            nonlocal status, drawings
+            if event["type"] == "websocket.send":
+                if event.get("bytes") is not None:
+                    drawings += 1
+                    self._watch.drawn(time.perf_counter() - arrived)
+            elif event["type"] == "websocket.accept":
+                status = ACCEPTED_HANDSHAKE
+                self._watch.live_connections.inc()
+                event = {**event, "headers": [*event.get("headers", ()), header]}
+            elif event["type"] == "websocket.http.response.start":
+                status = event["status"]
+                event = {**event, "headers": [*event.get("headers", ()), header]}
             await send(event)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, heard, watched)
+        except Exception:
+            status = status if status == ACCEPTED_HANDSHAKE else 500
+            raise
         finally:
-            took = 1000 * (time.perf_counter() - started)
-            # Quoted: a path may hold line breaks.
-            _LOG.info("%s %s %d %.1f ms", scope["method"], quote(path)[:200], status, took)
+            if status == ACCEPTED_HANDSHAKE:
+                self._watch.live_connections.dec()
+            route = self._routes.template(scope, outer)
+            self._watch.connected(route, status)
+            if _LOG.isEnabledFor(logging.INFO):
+                seconds = time.perf_counter() - started
+                _write("WEBSOCKET", path, route, status, seconds, {"drawings": drawings})
+
+
+def _identify(scope: Scope) -> tuple[bytes, bytes]:
+    """Choose the request's id, keep it for the log, and give it as a header."""
+    chosen = None
+    for name, value in scope["headers"]:
+        if name == HEADER and _SANE_ID.fullmatch(value):
+            chosen = value
+    if chosen is None:
+        chosen = os.urandom(16).hex().encode()
+    # Not reset: what is logged further out, after an exception, belongs to this request too.
+    logs.request_id.set(chosen.decode())
+    return HEADER, chosen
+
+
+def _says_when(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"retry-after" for name, _ in headers)
+
+
+def _write(
+    method: str, path: str, route: str, status: int, seconds: float, more: dict[str, Any]
+) -> None:
+    milliseconds = round(1000 * seconds, 1)
+    # Quoted: a path may hold line breaks and what else disturbs a terminal.
+    shown = quote(path, errors="replace")[:200]
+    _LOG.info(
+        "%s %s %d %.1f ms",
+        method,
+        shown,
+        status,
+        milliseconds,
+        extra={
+            "method": method,
+            "route": route,
+            "path": shown,
+            "status": status,
+            "milliseconds": milliseconds,
+            **more,
+        },
+    )
+
+
+class _Routes:
+    """Finds the template of the route that has answered: never a path as a client wrote it."""
+
+    def __init__(self) -> None:
+        self._fixed: frozenset[str] | None = None
+        self._mounts: frozenset[str] = frozenset()
+
+    def template(self, scope: Scope, app: Any) -> str:
+        """Such as ``/v2/models/{model}/infer``.
+
+        Args:
+            scope: of a request that has been answered.
+            app: the outermost application, which knows its routes.
+        """
+        if self._fixed is None:
+            paths = {getattr(route, "path", "") for route in app.routes}
+            self._fixed = frozenset(path for path in paths if path and "{" not in path)
+            self._mounts = frozenset(r.path for r in app.routes if isinstance(r, Mount))
+        root = scope.get("root_path", "")
+        mount = root if root in self._mounts else ""
+        if (route := scope.get("route")) is not None:
+            # FastAPI keeps the whole path of an included router's route beside the route.
+            included = scope.get("fastapi", {}).get("effective_route_context")
+            if included is not None and included.original_route is route:
+                return mount + included.path
+            return mount + route.path
+        if mount:
+            return f"{mount}/{{path}}"
+        return scope["path"] if scope["path"] in self._fixed else UNMATCHED

@@ -6,6 +6,7 @@ Every error is ``{"error": "..."}`` with its 4xx code, on unknown routes and wro
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -14,16 +15,19 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from serving import schemas
-from serving.access import AccessLog
+from serving import metrics, schemas
+from serving.access import Access
 from serving.bodies import BodyLimit
 from serving.classify_route import add_classify
 from serving.endpoints import Endpoints
 from serving.errors import answer_errors
+from serving.gate import Gate, GateKeeper
+from serving.guard import guard
 from serving.infer import InferRoute
 from serving.models import Models
+from serving.repository_routes import add_repository
 from serving.settings import Settings
-from serving.v2 import SERVER_VERSION, add_protocol
+from serving.v2 import INFER, SERVER_VERSION, add_protocol
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"}
@@ -46,12 +50,22 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     )
     # As many threads as cores: this also bounds how many pictures are in memory at a time.
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scanline")
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
-    app.add_middleware(AccessLog)
+    app.state.metrics = watch = metrics.Metrics(models)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes, seconds=settings.body_seconds)
+    app.state.gate = gate = Gate(
+        settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
+    )
+    app.add_middleware(GateKeeper, gate=gate)
+    guard(app, settings)
+    app.add_middleware(Access, watch=watch)
     answer_errors(app)
-    endpoints = Endpoints(models, settings.max_batch, pool)
-    add_protocol(app, endpoints, endpoints(models.default.name), InferRoute(endpoints))
-    add_classify(app, models, settings, pool)
+    app.state.models = models
+    app.state.endpoints = endpoints = Endpoints(models, settings.max_batch, pool, watch.inferred)
+    infer = InferRoute(endpoints, settings.max_body_bytes, partial(watch.decoded, INFER))
+    add_repository(app, models, endpoints, endpoints(models.default.name))
+    add_protocol(app, endpoints, endpoints(models.default.name), infer)
+    add_classify(app, models, settings, pool, watch)
+    metrics.add_route(app, watch)
     unrouted = _Unrouted(app.router.routes[:])
     for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
         app.router.routes.append(Route(path, unrouted, include_in_schema=False))

@@ -10,12 +10,13 @@ import io
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from PIL import Image
 from starlette.responses import Response
@@ -33,6 +34,7 @@ from serving import stream, units
 from serving.classify import File, classify
 from serving.errors import http_error
 from serving.explain import add_explain, explain_config
+from serving.frame import close_unused
 from serving.models import Models
 from serving.picture_route import add_picture_route, picture_config
 from serving.pictures import PictureError
@@ -40,6 +42,7 @@ from serving.predictor import Predictor
 from serving.settings import Settings
 
 LIVE = Path(__file__).parent / "live"
+QUEUE = 16  # calls of Gradio's API that wait, each with its picture; others are told 503
 OPENING_DIGIT = 3  # drawn when the page opens: its belief changes on the way down
 
 _FONT = ["system-ui", "sans-serif"]
@@ -124,9 +127,10 @@ def page_config(predictor: Predictor) -> dict:
             "image": stream.IMAGE,
             "answer": signature.PROBABILITIES,
             "belief": signature.STEP_PROBABILITIES,
+            "score": signature.SCORE if signature.SCORE in predictor.output_names else None,
         },
         "explain": explain_config(predictor),
-        "hasScore": signature.SCORE in predictor.output_names,
+        "thresholds": asdict(predictor.thresholds),
         "picture": picture_config(),
         "layers": [layers[number] for number in sorted(layers)],
         "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,
@@ -153,8 +157,8 @@ def classifier(predictor: Predictor, max_pixels: int) -> Callable[[str], dict]:
         Takes an image file (PNG, JPEG, ...) in base64, with or without "data:...;base64,"
         before it. Gives what POST /classify gives: digit, confidence, probabilities,
         score (how sure the network is that this is no digit), and whether the image is
-        rejected, with the reason: "no ink", "not a digit", or "not sure: 4 or 9". A
-        rejected image has its best digit all the same.
+        rejected, with the reason: "no ink", "more than one digit", "not a digit", or
+        "not sure: 4 or 9". A rejected image has its best digit all the same.
         """
         try:
             data = base64.b64decode(image.rpartition(",")[2], validate=True)
@@ -195,6 +199,7 @@ def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
     # As a default value in the signature it would stand in for a forgotten image.
     [image] = page.fns[api["id"]].inputs
     image.example_payload = example_image
+    page.queue(max_size=QUEUE)
     return page
 
 
@@ -210,10 +215,6 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
     def live_config(model: str | None = None) -> dict:
         return config(models.choose(model)) | {"models": offered}
 
-    @app.post("/gradio_api/upload", include_in_schema=False)
-    def no_upload() -> None:
-        raise HTTPException(404, "no files are kept here: POST /classify reads one")
-
     stream.add_stream(app, models)
     add_explain(app, models)
     add_picture_route(app, settings.max_pixels)
@@ -228,8 +229,10 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
         theme=theme(),
         head=_HEAD,
         ssr_mode=False,
+        allowed_paths=[],
         max_file_size=settings.max_body_bytes,
     )
+    close_unused(app.routes[-1].app)
     for status in (404, 405):
         app.routes[-1].app.add_exception_handler(status, http_error)
     return app

@@ -8,7 +8,7 @@ load the batches grow by themselves, since requests gather while the one before 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ class _Job(NamedTuple):
     images: np.ndarray
     outputs: tuple[str, ...] | None
     future: asyncio.Future[Results]
+    arrived: float
 
 
 class Batcher:
@@ -32,14 +33,15 @@ class Batcher:
     Args:
         predictor: the network.
         most: images in a batch. A job that alone has more is a batch of its own.
-        computed: is told the seconds and the images of each inference, in the thread that made it.
+        computed: is told the seconds and the images of each inference, and the seconds that each
+            job in it had waited, in the thread that made it.
     """
 
     def __init__(
         self,
         predictor: Predictor,
         most: int = MOST_IMAGES,
-        computed: Callable[[float, int], None] = lambda *_: None,
+        computed: Callable[[float, int, list[float]], None] = lambda *_: None,
     ):
         self._predictor = predictor
         self._most = most
@@ -51,15 +53,19 @@ class Batcher:
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._flush)  # behind everything that has already arrived
-        job = _Job(images, None if outputs is None else tuple(outputs), loop.create_future())
+        wanted = None if outputs is None else tuple(outputs)
+        job = _Job(images, wanted, loop.create_future(), time.perf_counter())
         self._waiting.append(job)
         return await job.future
 
-    def compute(self, images: np.ndarray, outputs: list[str] | None) -> Results:
+    def compute(
+        self, images: np.ndarray, outputs: list[str] | None, arrivals: Sequence[float] = ()
+    ) -> Results:
         """The same at once, alone and in the caller's thread: for what is a batch by itself."""
         started = time.perf_counter()
         results = self._predictor.run(images, outputs)
-        self._computed(time.perf_counter() - started, len(images))
+        waits = [started - arrived for arrived in arrivals or (started,)]
+        self._computed(time.perf_counter() - started, len(images), waits)
         return results
 
     def _flush(self) -> None:
@@ -93,7 +99,8 @@ class Batcher:
         outputs = batch[0].outputs
         images = [job.images for job in batch]
         images = images[0] if len(batch) == 1 else np.concatenate(images)
-        results = self.compute(images, None if outputs is None else list(outputs))
+        arrivals = [job.arrived for job in batch]
+        results = self.compute(images, None if outputs is None else list(outputs), arrivals)
         first = 0
         for job in batch:
             last = first + len(job.images)

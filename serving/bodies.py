@@ -1,6 +1,7 @@
-"""Request bodies: a limit on all of them, and image files taken out of forms."""
+"""Request bodies: limits on all of them, and image files taken out of forms."""
 
 import logging
+import time
 
 import orjson
 from fastapi import HTTPException, Request, Response
@@ -15,53 +16,96 @@ logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class BodyLimit:
-    """ASGI middleware: a body of more than `most` bytes, declared or not, is answered by 413.
+    """ASGI middleware: a body of more than `most` bytes, declared or not, is answered by 413,
+    one that takes longer than `seconds` by 408.
+
+    Looking at the clock costs nothing, a timer for each request would: that a body stalls is
+    noticed because `serving.connection` then gives an empty piece of it.
 
     It stands before every route, those of other applications that are mounted included, and
     answers itself, since they would say it in ways of their own.
     """
 
-    def __init__(self, app: ASGIApp, most: int):
+    def __init__(self, app: ASGIApp, most: int, seconds: float):
         self._app = app
         self._most = most
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not (length := _declared(scope)):
             await self._app(scope, receive, send)
             return
-        message = f"the body has more than {self._most} bytes, which is the limit: send less"
-        refusal = Response(
-            orjson.dumps({"error": message}), 413, {"Connection": "close"}, "application/json"
-        )
-        declared = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
-        if declared.isdecimal() and int(declared) > self._most:
-            await refusal(scope, receive, send)
+        body = _Body(receive, send, self._most, self._seconds)
+        if length > self._most:
+            await body.too_large().answer(scope, receive, send)
             return
-        size = 0
-        has_begun = False
-
-        async def counted() -> Message:
-            nonlocal size
-            event = await receive()
-            size += len(event.get("body", b""))
-            if size > self._most:
-                raise HTTPException(413, message)
-            return event
-
-        async def watched(event: Message) -> None:
-            nonlocal has_begun
-            if size <= self._most:
-                has_begun = True
-            if has_begun:
-                await send(event)
-
         try:
-            await self._app(scope, counted, watched)
+            await self._app(scope, body.receive, body.send)
         except Exception:
-            if size <= self._most or has_begun:
+            if body.refusal is None or body.has_begun:
                 raise
-        if size > self._most and not has_begun:
-            await refusal(scope, receive, send)
+        if body.refusal is not None and not body.has_begun:
+            await body.refusal.answer(scope, receive, send)
+
+
+class _Refusal(HTTPException):
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What is left of the body is not read.
+        content = orjson.dumps({"error": self.detail})
+        answer = Response(content, self.status_code, {"Connection": "close"}, "application/json")
+        await answer(scope, receive, send)
+
+
+class _Body:
+    """One body: counted and timed on its way in, its answer held back once it is refused."""
+
+    def __init__(self, receive: Receive, send: Send, most: int, seconds: float):
+        self.refusal: _Refusal | None = None
+        self.has_begun = False  # the answer
+        self._receive = receive
+        self._send = send
+        self._most = most
+        self._seconds = seconds
+        self._started = time.monotonic()
+        self._size = 0
+        self._is_complete = False
+
+    async def receive(self) -> Message:
+        if self._is_complete:  # only waits for the client to leave
+            return await self._receive()
+        if self.refusal:
+            raise self.refusal
+        event = await self._receive()
+        self._size += len(event.get("body", b""))
+        if self._size > self._most:
+            self.refusal = self.too_large()
+            raise self.refusal
+        self._is_complete = not event.get("more_body")
+        if not self._is_complete and time.monotonic() - self._started > self._seconds:
+            message = f"the body took more than {self._seconds:g} s: send it faster, or less"
+            self.refusal = _Refusal(408, message)
+            raise self.refusal
+        return event
+
+    async def send(self, event: Message) -> None:
+        if self.refusal is None:
+            self.has_begun = True
+        if self.has_begun:
+            await self._send(event)
+
+    def too_large(self) -> _Refusal:
+        most = self._most
+        return _Refusal(413, f"the body has more than {most} bytes, which is the limit: send less")
+
+
+def _declared(scope: Scope) -> int:
+    """The length that a request says its body has; 1 if it has one and does not say."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() and len(value) < 20 else 1
+        if name == b"transfer-encoding":
+            return 1
+    return 0
 
 
 class _InMemoryParser(MultiPartParser):

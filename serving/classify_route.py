@@ -11,17 +11,23 @@ from serving import schemas
 from serving.bodies import image_files
 from serving.classify import classify
 from serving.errors import json_answer
+from serving.metrics import Metrics
 from serving.models import Models
 from serving.pictures import PictureError
 from serving.settings import Settings
 
+PATH = "/classify"
 
-def add_classify(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> None:
+
+def add_classify(
+    app: FastAPI, models: Models, settings: Settings, pool: Executor, watch: Metrics
+) -> None:
     """Add the route to `app`; `pool` decodes and reads the pictures."""
+    decoded = partial(watch.decoded, PATH)
     name = models.default.name
 
     @app.post(
-        "/classify",
+        PATH,
         response_model=schemas.Classified,
         openapi_extra=schemas.CLASSIFY_BODY,
         responses=schemas.CLASSIFIED_EXAMPLES,
@@ -38,6 +44,7 @@ def add_classify(app: FastAPI, models: Models, settings: Settings, pool: Executo
         An answer that is better not believed is `rejected`, with the `reason`:
 
         * `no ink`
+        * `more than one digit`: there are several, apart from each other
         * `not a digit`: the network's `score` is above the `score` threshold of its card
         * `not sure: 4 or 9`: the best digit's probability is below the `confidence` threshold
 
@@ -49,10 +56,14 @@ def add_classify(app: FastAPI, models: Models, settings: Settings, pool: Executo
         """
         predictor = models.choose(model)
         files = await image_files(request, settings.max_batch)
-        work = partial(classify, files, predictor, settings.max_pixels)
+        computed = partial(watch.inferred, predictor.name)
+        work = partial(classify, files, predictor, settings.max_pixels, decoded, computed)
         results = await asyncio.get_running_loop().run_in_executor(pool, work)
         if len(results) == 1 and isinstance(results[0], PictureError):
             raise results[0]
+        for result in results:
+            if isinstance(result, dict) and result["rejected"]:
+                watch.rejected(predictor.name, result["reason"])
         return json_answer(
             {
                 "model": predictor.name,

@@ -10,6 +10,7 @@ from serving.batching import Batcher, Results
 from serving.models import Models
 from serving.predictor import Predictor
 from serving.protocol import Infer, model_metadata
+from serving.statistics import Statistics
 
 VERSION = "1"  # of a network whose file names none
 # Images that are computed in the event loop's thread, a millisecond or two: sooner done than
@@ -43,12 +44,18 @@ class Endpoint:
         self.name = predictor.name
         self.version = predictor.metadata.get("version", VERSION)
         self._pool = pool
-        self._batcher = Batcher(predictor, computed=partial(computed, self.name))
+        self.statistics = Statistics()
+        self._computed = computed
+        self._batcher = Batcher(predictor, computed=self._count)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         nodes = self.predictor.inputs, self.predictor.outputs
         return model_metadata(self.name, self.version, *nodes)
+
+    def _count(self, seconds: float, images: int, waits: list[float]) -> None:
+        self.statistics.computed(seconds, images, waits)
+        self._computed(self.name, seconds, images)
 
     def check_version(self, version: str | None) -> None:
         """

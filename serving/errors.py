@@ -11,12 +11,13 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
 from serving.endpoints import UnknownVersionError
+from serving.logs import request_id
 from serving.models import UnknownModelError
 from serving.pictures import PictureError, PictureTooLargeError, UnknownFormatError
 from serving.predictor import ModelError
 from serving.protocol import ProtocolError
 
-_log = logging.getLogger("uvicorn.error")
+_log = logging.getLogger("scanline")
 
 
 def json_answer(content: Any, status: int = 200, headers: Any = None) -> Response:
@@ -55,7 +56,9 @@ def answer_errors(app: FastAPI) -> None:
 
     def unexpected(_: Request, __: Exception) -> Response:
         # Starlette raises the exception again after this, so the server logs the traceback.
-        return json_answer({"error": "the server failed at this request; its log says more"}, 500)
+        message = "the server failed at this request; its log says more"
+        number = request_id.get()  # this answer is sent outside of `serving.access`
+        return json_answer({"error": message}, 500, {"X-Request-Id": number} if number else None)
 
     app.add_exception_handler(UnknownModelError, answer(404))
     app.add_exception_handler(UnknownVersionError, answer(404))

@@ -7,18 +7,30 @@ network does (benchmarks/serving).
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from serving import compression
+from serving.batching import Results
+from serving.binary import LENGTH_HEADER
 from serving.endpoints import INLINE_IMAGES, Endpoint, Endpoints
-from serving.protocol import Infer, ProtocolError, infer_answer, parse_infer
+from serving.protocol import Infer, infer_answer, parse_infer
+from serving.tensors import ProtocolError
 
 # A body this small is read within 100 µs; larger ones would hold up everybody else.
 INLINE_BYTES = 16 * 1024
 
-LENGTH_HEADER = "Inference-Header-Content-Length"
 _LENGTH_HEADER = LENGTH_HEADER.lower().encode()
+
+
+class _Head(NamedTuple):
+    """What a request's headers say of its body, and of the answer's."""
+
+    json_length: int | None
+    coding: bytes | None
+    answer_coding: bytes | None
 
 
 class InferRoute:
@@ -26,42 +38,75 @@ class InferRoute:
 
     Args:
         endpoints: the networks.
+        max_body_bytes: that a compressed body may become.
         decoded: is told how many seconds the reading of each body took.
     """
 
-    def __init__(self, endpoints: Endpoints, decoded: Callable[[float], None] = lambda _: None):
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        max_body_bytes: int,
+        decoded: Callable[[float], None] = lambda _: None,
+    ):
         self._endpoints = endpoints
+        self._max_body_bytes = max_body_bytes
         self._decoded = decoded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoints(scope["path_params"]["model"])
         endpoint.check_version(scope["path_params"].get("version"))
-        header_length = _header_length(scope)
+        head = _head(scope)
         body = await _body(receive)
-        parse = partial(self._parse, endpoint, body, header_length)
-        if len(body) <= INLINE_BYTES:
-            request = parse()
-        else:
-            request = await endpoint.in_thread(parse)
-        results = await endpoint.infer(request)
-        answer = partial(infer_answer, endpoint.name, endpoint.version, request, results)
-        is_small = len(request.images) <= INLINE_IMAGES
-        content, json_length = answer() if is_small else await endpoint.in_thread(answer)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": _answer_headers(len(content), json_length),
-            }
-        )
+        started = time.perf_counter()
+        try:
+            content, headers = await self._answer(endpoint, body, head, started)
+        except Exception:
+            endpoint.statistics.failed(time.perf_counter() - started)
+            raise
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _parse(self, endpoint: Endpoint, body: bytes, header_length: int | None) -> Infer:
+    async def _answer(
+        self, endpoint: Endpoint, body: bytes, head: _Head, started: float
+    ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        parse = partial(self._parse, endpoint, body, head)
+        is_small = len(body) <= INLINE_BYTES and head.coding is None
+        request, reading = parse() if is_small else await endpoint.in_thread(parse)
+        results = await endpoint.infer(request)
+        computed = time.perf_counter()
+        write = partial(_write, endpoint, request, results, head.answer_coding)
+        is_small = len(request.images) <= INLINE_IMAGES and head.answer_coding is None
+        answer = write() if is_small else await endpoint.in_thread(write)
+        ended = time.perf_counter()
+        endpoint.statistics.answered(ended - started, reading, ended - computed)
+        return answer
+
+    def _parse(self, endpoint: Endpoint, body: bytes, head: _Head) -> tuple[Infer, float]:
+        """The request, and how many seconds that took."""
         started = time.perf_counter()
+        if head.coding is not None:
+            body = compression.decompress(body, head.coding, self._max_body_bytes)
         names = endpoint.predictor.output_names
-        request = parse_infer(body, names, endpoint.max_batch, header_length)
-        self._decoded(time.perf_counter() - started)
-        return request
+        request = parse_infer(body, names, endpoint.max_batch, head.json_length)
+        seconds = time.perf_counter() - started
+        self._decoded(seconds)
+        return request, seconds
+
+
+def _write(
+    endpoint: Endpoint, request: Infer, results: Results, coding: bytes | None
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The answer and its headers."""
+    content, json_length = infer_answer(endpoint.name, endpoint.version, request, results)
+    kind = b"application/json" if json_length is None else b"application/octet-stream"
+    headers = [(b"content-type", kind)]
+    if json_length is not None:
+        headers.append((_LENGTH_HEADER, b"%d" % json_length))
+    if coding is not None:
+        content = compression.compress(content, coding)
+        headers.append((b"content-encoding", coding))
+    headers.append((b"content-length", b"%d" % len(content)))
+    return content, headers
 
 
 async def _body(receive: Receive) -> bytes:
@@ -77,22 +122,16 @@ async def _body(receive: Receive) -> bytes:
     raise ClientDisconnect
 
 
-def _header_length(scope: Scope) -> int | None:
+def _head(scope: Scope) -> _Head:
+    json_length = coding = answer_coding = None
     for name, value in scope["headers"]:
         if name == _LENGTH_HEADER:
             # int() alone would take "1_000" and signs.
             if not (value.isdigit() and len(value) < 12):
                 raise ProtocolError(f"{LENGTH_HEADER}: must be a number of bytes")
-            return int(value)
-    return None
-
-
-def _answer_headers(length: int, json_length: int | None) -> list[tuple[bytes, bytes]]:
-    size = (b"content-length", b"%d" % length)
-    if json_length is None:
-        return [size, (b"content-type", b"application/json")]
-    return [
-        size,
-        (b"content-type", b"application/octet-stream"),
-        (_LENGTH_HEADER, b"%d" % json_length),
-    ]
+            json_length = int(value)
+        elif name == b"content-encoding":
+            coding = value
+        elif name == b"accept-encoding":
+            answer_coding = compression.chosen(value)
+    return _Head(json_length, coding, answer_coding)

@@ -76,6 +76,11 @@ class Models(Mapping[str, Predictor]):
         return self[name]
 
     @property
+    def loaded(self) -> list[Predictor]:
+        """The networks that have been looked up so far."""
+        return [*self._loaded.values()]
+
+    @property
     def cards(self) -> Mapping[str, dict[str, Any]]:
         """The card of each network, loaded or not; empty where it has none."""
         return self._cards

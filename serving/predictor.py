@@ -73,7 +73,7 @@ class Predictor:
         self.name = self.path.stem
         self.card = read_card(self.path)
         self.thresholds = self._read_thresholds()
-        self._check_hash(self.path)
+        self.sha256 = self._check_hash(self.path)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -127,17 +127,18 @@ class Predictor:
         except ValueError as error:
             raise ModelError(f"{cards.card_path(self.path)}: {error}") from error
 
-    def _check_hash(self, path: Path) -> None:
+    def _check_hash(self, path: Path) -> str:
         expected = self.card.get("sha256", {}).get(path.name)
         try:
-            is_other = expected is not None and expected != cards.sha256(path)
+            found = cards.sha256(path)
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-        if is_other:
+        if expected is not None and expected != found:
             raise ModelError(
                 f"{path} is not the file that {cards.card_path(path)} describes (its SHA-256 is "
                 "another): fetch both anew, or export it again with `python -m model.export`"
             )
+        return found
 
     @cached_property
     def weights(self) -> Network | None:

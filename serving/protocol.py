@@ -1,78 +1,100 @@
-"""Open Inference Protocol v2: JSON bodies to arrays and back. Nothing about HTTP.
+"""Open Inference Protocol v2: request bodies to arrays, and back. Nothing about HTTP.
 
 Source: inference_rest.md of github.com/kserve/open-inference-protocol. Tensors come as
-numbers in JSON; `Infer` is what any other encoding (binary extension, gRPC) fills too.
+numbers in JSON or as bytes behind it (`serving.binary`); `Infer` is what gRPC fills too.
 """
 
-import reprlib
-from array import array
-from dataclasses import dataclass
+from collections.abc import Collection
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
 from model import signature
+from serving import binary, tensors
+from serving.tensors import FP32, ProtocolError, show
 
-FP32, UINT8 = "FP32", "UINT8"
-DATATYPES = (FP32, UINT8)  # what an input may be; all outputs are FP32
-IMAGE_SHAPE = (signature.STEPS, signature.PIXELS)
-
-
-class ProtocolError(Exception):
-    """The request breaks the protocol; the message names the field and what is expected."""
+# Parameters that change what a tensor means; others that are unknown here change nothing.
+_NOT_OFFERED = ("classification", "shared_memory_region")
 
 
-@dataclass(frozen=True)
-class Infer:
+class Infer(NamedTuple):
     """An inference request.
 
     `images` is float32 (batch, 28, 28), pixels 0..255; `outputs` the wanted names, all
-    when None; `id` is the client's, to be sent back.
+    when None; `id` is the client's, to be sent back; `binary` are the names of the outputs
+    that are wanted as bytes.
     """
 
     images: np.ndarray
     outputs: list[str] | None = None
     id: str | None = None
+    binary: Collection[str] = ()
 
 
 def parse_infer(
     body: bytes, output_names: list[str], max_batch: int, header_length: int | None = None
 ) -> Infer:
-    """Read the JSON body of an inference request.
+    """Read the body of an inference request.
 
     Args:
         body: as received.
         output_names: what may be asked for.
         max_batch: most images.
+        header_length: bytes of the JSON, where the request says so (`binary.LENGTH_HEADER`);
+            with 0 the body is nothing but pixels, and the answer nothing but bytes.
 
     Raises:
         ProtocolError: anything that is not as the protocol and the signature say.
     """
-    request = _load(body, max_batch)
+    if header_length == 0:
+        pixels = binary.bare_pixels(body, max_batch)
+        return Infer(tensors.to_images(pixels, FP32), binary=output_names)
+    text, rest = binary.split(body, header_length)
+    request = _load(text, max_batch)
     if not isinstance(request, dict):
         raise ProtocolError("the body must be a JSON object with the field 'inputs'")
     identity = request.get("id")
     if not isinstance(identity, str | None):
-        raise ProtocolError(f"id: must be a text, found {_show(identity)}")
-    return Infer(
-        images=_images(request.get("inputs"), max_batch),
-        outputs=_outputs(request.get("outputs"), output_names),
-        id=identity,
-    )
+        raise ProtocolError(f"id: must be a text, found {show(identity)}")
+    all_binary = binary.flag(request.get("parameters"), binary.ALL_WANTED, False, "")
+    tensor = _input(request.get("inputs"), max_batch)
+    datatype, shape = tensor["datatype"], tensor["shape"]
+    if binary.has_size(tensor):
+        pixels = binary.pixels_of(tensor, datatype, shape[0], rest, header_length)
+    else:
+        binary.check_length(rest, 0)
+        # To look for the words is faster than to look at every value.
+        may_hold_bools = b"true" in text or (b"f" in text and b"false" in text)
+        pixels = tensors.from_numbers(_flat(tensor.get("data"), shape), datatype, may_hold_bools)
+    images = tensors.to_images(pixels, datatype)
+    return Infer(images, *_outputs(request.get("outputs"), output_names, all_binary, identity))
 
 
-def infer_answer(name: str, version: str, request: Infer, results: dict[str, np.ndarray]) -> tuple[bytes, int | None]:
-    """The JSON body that answers `request`; `results` are arrays by output name."""
+def infer_answer(
+    name: str, version: str, request: Infer, results: dict[str, np.ndarray]
+) -> tuple[bytes, int | None]:
+    """The body that answers `request`; `results` are arrays by output name.
+
+    The second is the number of bytes of its JSON where others follow, for
+    `binary.LENGTH_HEADER`; else None.
+    """
     answer: dict[str, Any] = {"model_name": name, "model_version": version}
     if request.id is not None:
         answer["id"] = request.id
-    answer["outputs"] = [
-        {"name": output, "shape": values.shape, "datatype": FP32, "data": values.ravel()}
-        for output, values in results.items()
-    ]
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), None
+    rest = []
+    answer["outputs"] = outputs = []
+    for output, values in results.items():
+        tensor = {"name": output, "shape": values.shape, "datatype": FP32}
+        if output in request.binary:
+            rest.append(values.astype(tensors.DTYPES[FP32], copy=False).tobytes())
+            tensor["parameters"] = {binary.SIZE: len(rest[-1])}
+        else:
+            tensor["data"] = values.ravel()
+        outputs.append(tensor)
+    text = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join([text, *rest]), len(text)) if rest else (text, None)
 
 
 def model_metadata(name: str, version: str, inputs: list, outputs: list) -> dict[str, Any]:
@@ -95,65 +117,52 @@ def model_metadata(name: str, version: str, inputs: list, outputs: list) -> dict
     }
 
 
-def _load(body: bytes, max_batch: int) -> Any:
-    if not body:
+def _load(text: bytes, max_batch: int) -> Any:
+    if not text:
         raise ProtocolError("the body is empty: send a JSON object with the field 'inputs'")
     # Megabytes of "[[],[]," would take 28 times their size in memory (measured), so they are
     # refused unread. An honest body has one list for each row, at most.
     most = max_batch * (signature.STEPS + 1) + 1000
-    if body.count(b"[") + body.count(b"{") > most:
+    if len(text) > most and text.count(b"[") + text.count(b"{") > most:
         raise ProtocolError(f"the body holds more than {most} lists and objects: send less")
     try:
-        return orjson.loads(body)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ProtocolError(
             f"the body is not valid JSON, which has no NaN or Infinity either: {error}"
         ) from None
 
 
-def _images(inputs: Any, max_batch: int) -> np.ndarray:
+def _input(inputs: Any, max_batch: int) -> dict[str, Any]:
+    """The one input tensor, as declared; its values are still to be read."""
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise ProtocolError(
             f"inputs: must be a list of one object, the tensor {signature.IMAGES!r}"
         )
     tensor = inputs[0]
-    if tensor.get("name") != signature.IMAGES:
-        raise ProtocolError(
-            f"inputs[0].name: must be {signature.IMAGES!r}, found {_show(tensor.get('name'))}"
-        )
-    where = signature.IMAGES
-    datatype = tensor.get("datatype")
-    if datatype not in DATATYPES:
-        raise ProtocolError(
-            f"{where}.datatype: must be {' or '.join(DATATYPES)}, found {_show(datatype)}"
-        )
-    shape = tensor.get("shape")
-    # JSON's true is an int to Python, so types are compared exactly.
-    if (
-        not isinstance(shape, list)
-        or [type(size) for size in shape] != [int] * 3
-        or tuple(shape[1:]) != IMAGE_SHAPE
-        or shape[0] < 1
-    ):
-        expected = ", ".join(map(str, IMAGE_SHAPE))
-        raise ProtocolError(f"{where}.shape: must be [batch, {expected}], found {_show(shape)}")
-    if shape[0] > max_batch:
-        raise ProtocolError(
-            f"{where}.shape: {shape[0]} images are too many, send at most {max_batch} a request"
-        )
-    images = _pixels(_flat(tensor.get("data"), shape, where), datatype, where).reshape(shape)
-    peaks = images.max(axis=(1, 2))
-    if datatype == FP32 and np.any((peaks > 0) & (peaks <= 1)):
-        raise ProtocolError(
-            f"{where}.data: pixels look scaled to 0..1: send raw values 0..255 (0 page, 255 ink)"
-        )
-    return images
+    tensors.check_input(tensor.get("name"), tensor.get("datatype"), tensor.get("shape"), max_batch)
+    refuse_what_is_not_offered(tensor.get("parameters"), f"{signature.IMAGES}.")
+    return tensor
 
 
-def _flat(data: Any, shape: list[int], where: str) -> list:
+def refuse_what_is_not_offered(parameters: Any, where: str) -> None:
+    """
+    Raises:
+        ProtocolError: the `parameters` of the tensor `where` ask for what would change it.
+    """
+    if parameters:
+        if not isinstance(parameters, dict):
+            raise ProtocolError(f"{where}parameters: must be an object, found {show(parameters)}")
+        for name in _NOT_OFFERED:
+            if name in parameters:
+                raise ProtocolError(f"{where}parameters.{name}: is not offered here, leave it out")
+
+
+def _flat(data: Any, shape: list[int]) -> list:
     """The values of `data`, flat or nested as `shape` says, as one flat list."""
+    where = signature.IMAGES
     if not isinstance(data, list):
-        raise ProtocolError(f"{where}.data: must be a list of numbers, found {_show(data)}")
+        raise ProtocolError(f"{where}.data: must be a list of numbers, found {show(data)}")
     if data and isinstance(data[0], list):
         values = [data]
         for size in shape:
@@ -169,37 +178,34 @@ def _flat(data: Any, shape: list[int], where: str) -> list:
     return data
 
 
-def _pixels(values: list, datatype: str, where: str) -> np.ndarray:
-    numbers = {int} if datatype == UINT8 else {int, float}
-    if not numbers.issuperset(map(type, values)):
-        wrong = next(value for value in values if type(value) not in numbers)
-        kind = "whole numbers" if datatype == UINT8 else "numbers"
-        raise ProtocolError(f"{where}.data: must hold {kind} only, found {_show(wrong)}")
-    pixels = np.frombuffer(array("d", values))
-    inside = (pixels >= 0) & (pixels <= signature.WHITE)
-    if not inside.all():
-        raise ProtocolError(
-            f"{where}.data: must be pixels from 0 (page) to 255 (ink), found {pixels[~inside][0]:g}"
-        )
-    return pixels.astype(np.float32)
-
-
-def _outputs(outputs: Any, known: list[str]) -> list[str] | None:
+def _outputs(
+    outputs: Any, known: list[str], all_binary: bool, identity: str | None
+) -> tuple[list[str] | None, str | None, Collection[str]]:
+    """The last three fields of `Infer`."""
     if outputs is None or outputs == []:
-        return None
+        return None, identity, known if all_binary else ()
     if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
         raise ProtocolError("outputs: must be a list of objects with the field 'name'")
     names = [output.get("name") for output in outputs]
+    check_outputs(names, known)
+    wanted = []
+    for index, output in enumerate(outputs):
+        parameters, where = output.get("parameters"), f"outputs[{index}]."
+        refuse_what_is_not_offered(parameters, where)
+        if binary.flag(parameters, binary.WANTED, all_binary, where):
+            wanted.append(output["name"])
+    return names, identity, wanted
+
+
+def check_outputs(names: list, known: list[str]) -> None:
+    """
+    Raises:
+        ProtocolError: an output that is not among the `known`, or that is asked for twice.
+    """
     for index, name in enumerate(names):
         if name not in known:
             raise ProtocolError(
-                f"outputs[{index}].name: must be one of {', '.join(known)}, found {_show(name)}"
+                f"outputs[{index}].name: must be one of {', '.join(known)}, found {show(name)}"
             )
         if name in names[:index]:
             raise ProtocolError(f"outputs[{index}].name: {name} is asked for twice")
-    return names
-
-
-def _show(value: Any) -> str:
-    """A value of the client's in a few characters, whatever its size."""
-    return "nothing" if value is None else reprlib.repr(value)

@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from model import signature
+from serving import binary
 from serving.classify import result
-from serving.tensors import DATATYPES, FP32, IMAGE_SHAPE
+from serving.tensors import FP32, IMAGE_SHAPE
 from serving.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 
 NAME = "scanline"  # of the server, and of the released model in the examples
@@ -67,7 +68,12 @@ class Model(BaseModel):
 
 class OutputTensor(Tensor):
     shape: list[int]
-    data: list[float] = Field(description="row-major, flat")
+    data: list[float] | None = Field(
+        None, description="row-major, flat; not there when the values are bytes behind the JSON"
+    )
+    parameters: dict[str, int] | None = Field(
+        None, description=f"`{binary.SIZE}`: how many of those bytes", examples=[{binary.SIZE: 40}]
+    )
 
 
 class InferAnswer(BaseModel):
@@ -138,71 +144,13 @@ CLASSIFIED_EXAMPLES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _body(content: dict[str, Any]) -> dict[str, Any]:
+def body(content: dict[str, Any]) -> dict[str, Any]:
+    """The description of a body that must be sent."""
     return {"requestBody": {"required": True, "content": content}}
 
 
-INFER_BODY = _body(
-    {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["inputs"],
-                "properties": {
-                    "id": {"type": "string", "description": "sent back with the answer"},
-                    "inputs": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": 1,
-                        "items": {
-                            "type": "object",
-                            "required": ["name", "shape", "datatype", "data"],
-                            "properties": {
-                                "name": {"type": "string", "enum": [signature.IMAGES]},
-                                "shape": {
-                                    "type": "array",
-                                    "items": {"type": "integer"},
-                                    "description": "[images, 28, 28]",
-                                },
-                                "datatype": {"type": "string", "enum": list(DATATYPES)},
-                                "data": {
-                                    "type": "array",
-                                    "items": {},
-                                    "description": "pixels 0 (page) to 255 (ink), row by row, "
-                                    "flat or nested as `shape` says",
-                                },
-                            },
-                        },
-                    },
-                    "outputs": {
-                        "type": "array",
-                        "description": "wanted outputs; all when left out",
-                        "items": {
-                            "type": "object",
-                            "required": ["name"],
-                            "properties": {"name": {"type": "string"}},
-                        },
-                    },
-                },
-            },
-            "example": {
-                "id": "42",
-                "inputs": [
-                    {
-                        "name": signature.IMAGES,
-                        "shape": [1, *IMAGE_SHAPE],
-                        "datatype": "UINT8",
-                        "data": [0] * (signature.STEPS * signature.PIXELS),
-                    }
-                ],
-                "outputs": [{"name": signature.PROBABILITIES}],
-            },
-        }
-    }
-)
-
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-CLASSIFY_BODY = _body(
+CLASSIFY_BODY = body(
     {
         "multipart/form-data": {
             "schema": {

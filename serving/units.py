@@ -1,8 +1,9 @@
-"""A stable order of a network's units for the eye: by the digit that moves each one most.
+"""A stable order of a network's units for the eye: by the digit for which each is most active.
 
 Unsorted, a picture of hidden states reads as noise. Here every network reads the same
 small set of drawings, and a unit belongs to the digit for which its state, averaged over
 the rows, stands highest above its own average. Within a group the clearest unit is first.
+That is not the digit that the unit votes for (`serving.inspector`): most have no vote at all.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ Strokes = list  # of strokes, each (points, 2) in the unit square, y down
 
 _SLANTS = (-0.25, 0.0, 0.25)
 _WIDTHS = (0.75, 1.0)
+_NO_SPREAD = 1e-6  # of a unit's means, in its own unit; rounding alone makes less
 
 
 def variants(strokes: Strokes) -> Iterable[Strokes]:
@@ -57,16 +59,20 @@ def group_units(states: np.ndarray) -> list[dict]:
 
     Returns:
         ``{"digit": d, "units": [index, ...]}`` for each digit that has units, digits
-        ascending; together they hold every unit once.
+        ascending, and last, with the digit None, the units that are the same for all digits
+        (a dead relu); together they hold every unit once.
     """
     profile = states.mean(axis=1)  # (digits, units)
     profile = profile - profile.mean(axis=0)
-    # A constant unit (a dead relu) has no spread; it then counts as digit 0's last.
-    clarity = profile.max(axis=0) / np.maximum(profile.std(axis=0), 1e-9)
-    digit = profile.argmax(axis=0)
+    spread = profile.std(axis=0)
+    clarity = profile.max(axis=0) / np.maximum(spread, _NO_SPREAD)
+    digit = np.where(spread > _NO_SPREAD, profile.argmax(axis=0), signature.DIGITS)
     order = np.lexsort((np.arange(digit.size), -clarity, digit))
     return [
-        {"digit": d, "units": [int(unit) for unit in order if digit[unit] == d]}
-        for d in range(signature.DIGITS)
+        {
+            "digit": d if d < signature.DIGITS else None,
+            "units": [int(unit) for unit in order if digit[unit] == d],
+        }
+        for d in range(signature.DIGITS + 1)
         if np.any(digit == d)
     ]

@@ -7,15 +7,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Response
 
-from serving import schemas
+from serving import binary, infer_schema, schemas
 from serving.endpoints import Endpoint, Endpoints
 from serving.errors import json_answer
 from serving.infer import InferRoute
 
 SERVER_VERSION = "0.1.0"  # as in pyproject.toml
-EXTENSIONS: list[str] = []
+SERVER_METADATA = {
+    "name": schemas.NAME,
+    "version": SERVER_VERSION,
+    "extensions": [binary.EXTENSION, "model_configuration", "statistics"],
+}
 _MODEL = "/v2/models/{model}"
 _VERSION = "/versions/{version}"
+INFER = f"{_MODEL}/infer"
 
 
 def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute) -> None:
@@ -40,9 +45,7 @@ def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: I
 
     @app.get("/v2", response_model=schemas.Server, tags=["server"])
     async def server_metadata() -> Response:
-        return json_answer(
-            {"name": schemas.NAME, "version": SERVER_VERSION, "extensions": EXTENSIONS}
-        )
+        return json_answer(SERVER_METADATA)
 
     @app.get("/v2/health/live", response_model=schemas.Live, tags=["server"])
     async def server_live() -> Response:
@@ -66,7 +69,8 @@ def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: I
         app.post(
             f"{_MODEL}{path}/infer",
             response_model=schemas.InferAnswer,
-            openapi_extra=schemas.INFER_BODY,
+            openapi_extra=infer_schema.INFER_BODY,
+            responses=infer_schema.INFER_ANSWERS,
             tags=["model"],
         )(described)
         app.router.routes[-1].app = infer  # FastAPI describes it, `infer` answers

@@ -129,6 +129,8 @@ def test_the_config_describes_the_network(config):
     assert config["brush"] == BRUSH
     assert config["outputs"]["answer"] == signature.PROBABILITIES
     assert config["outputs"]["belief"] == signature.STEP_PROBABILITIES
+    assert config["outputs"]["score"] is None
+    assert config["thresholds"] == {"score": None, "confidence": None}
     [layer] = config["layers"]
     assert layer["backward"] is None
     assert layer["forward"]["name"] == signature.hidden_forward(1)
@@ -168,7 +170,7 @@ def test_every_unit_stands_in_one_group(config):
     assert [group["digit"] for group in groups] == sorted(group["digit"] for group in groups)
 
 
-def test_a_unit_goes_to_the_digit_that_moves_it_most():
+def test_a_unit_goes_to_the_digit_for_which_it_is_most_active():
     states = np.zeros((signature.DIGITS, signature.STEPS, 4), np.float32)
     states[7, :, 0] = 1.0
     states[2, 10:, 1] = 0.5
@@ -176,9 +178,9 @@ def test_a_unit_goes_to_the_digit_that_moves_it_most():
     states[4, :, 2] = 0.4  # less clear than unit 0
     states[:, :, 3] = 0.3  # the same for all
     assert units.group_units(states) == [
-        {"digit": 0, "units": [3]},
         {"digit": 2, "units": [1]},
         {"digit": 7, "units": [0, 2]},
+        {"digit": None, "units": [3]},
     ]
 
 

@@ -94,7 +94,7 @@ def test_warm_up_requests_can_be_served(exported):
     for record in tf.data.TFRecordDataset(str(path)):
         request = PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.signature_name == "serving_default"
-        assert request.model_spec.name == "scanline"
+        assert request.model_spec.name == "tiny"
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         serve(**{name: tf.constant(array) for name, array in inputs.items()})
         batches += [len(array) for array in inputs.values()]

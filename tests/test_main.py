@@ -89,7 +89,7 @@ def test_the_log_has_one_line_for_each_request_but_health_checks(tiny_model):
             for line in process.stderr.read().splitlines()
             if " ms" in line or "oundary" in line
         ]
-    assert [re.sub(r"^INFO: +|[\d.]+ ms$", "", line).strip() for line in lines] == [
+    assert [re.sub(r"^INFO: +|[\d.]+ ms \[\w+\]$", "", line).strip() for line in lines] == [
         "GET /v2 200",
         "GET /no%0Ahing 404",
         "POST /classify 400",

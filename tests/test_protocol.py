@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from model import signature
-from serving.protocol import Infer, ProtocolError, infer_answer, model_metadata, parse_infer
+from serving.protocol import Infer, infer_answer, model_metadata, parse_infer
+from serving.tensors import ProtocolError
 
 OUTPUTS = signature.output_names(layers=1, bidirectional=True)
 IMAGE = np.random.default_rng(0).integers(0, 256, (signature.STEPS, signature.PIXELS))
@@ -171,8 +172,9 @@ def test_answer():
         OUTPUTS[0]: np.array([[0.25, 0.75], [0.1, 1e-30]], np.float32),
         OUTPUTS[1]: np.zeros((2, 3, 1), np.float32),
     }
-    answer = json.loads(infer_answer("net", "3", Infer(IMAGE, None, "x"), results))
-    assert answer == {
+    body, json_length = infer_answer("net", "3", Infer(IMAGE, None, "x"), results)
+    assert json_length is None
+    assert json.loads(body) == {
         "model_name": "net",
         "model_version": "3",
         "id": "x",
@@ -181,7 +183,7 @@ def test_answer():
             {"name": OUTPUTS[1], "shape": [2, 3, 1], "datatype": "FP32", "data": [0.0] * 6},
         ],
     }
-    assert "id" not in json.loads(infer_answer("net", "3", Infer(IMAGE), results))
+    assert "id" not in json.loads(infer_answer("net", "3", Infer(IMAGE), results)[0])
 
 
 def answer_data(results):
@@ -196,3 +198,52 @@ def test_metadata_has_a_free_batch():
     metadata = model_metadata("net", "3", [], [Node])
     assert metadata["outputs"] == [{"name": OUTPUTS[0], "datatype": "FP32", "shape": [-1, 10]}]
     assert metadata["versions"] == ["3"]
+
+
+WEIRD = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e300,
+    2**63,
+    "",
+    "images",
+    [],
+    [[]],
+    {},
+    {"name": "x"},
+    [{}],
+]
+
+
+def places(value) -> list:
+    """Every container in `value` with a key into it."""
+    keys = value if isinstance(value, dict) else range(min(len(value), 3))
+    found = [(value, key) for key in keys]
+    for key in keys:
+        if isinstance(value[key], dict | list):
+            found += places(value[key])
+    return found
+
+
+def test_whatever_stands_anywhere_is_answered_or_a_protocol_error():
+    top = {
+        "id": "a",
+        "parameters": {"binary_data_output": True},
+        "outputs": [{"name": OUTPUTS[0], "parameters": {"binary_data": True}}],
+    }
+    good = body(top, data=IMAGE.tolist(), parameters={"mine": 1})
+    refused = 0
+    for number in range(len(places(json.loads(good)))):
+        for weird in WEIRD:
+            request = json.loads(good)
+            container, key = places(request)[number]
+            container[key] = weird
+            try:
+                parse(json.dumps(request).encode())
+            except ProtocolError:
+                refused += 1
+    assert refused > 150

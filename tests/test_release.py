@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model import cards, export, reference, weights
+from model import cards, export, reference, verify, weights
 from serving.predictor import RELEASE, Predictor
 from tests.digits import save_digits
 from tests.networks import random_images
@@ -136,7 +136,7 @@ def test_another_networks_damaged_card_is_told_first(run_folder, tmp_path, text,
 def test_a_refused_export_leaves_the_old_release_as_it_was(run_folder, tmp_path, monkeypatch):
     assert release.main([str(run_folder), "--to", str(tmp_path / "new")]) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
-    monkeypatch.setattr(export, "TOLERANCE", 0.0)
+    monkeypatch.setattr(verify, "TOLERANCE", 0.0)
     assert release.main([str(run_folder), "--to", str(tmp_path / "new")]) == 2
     assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == before
 

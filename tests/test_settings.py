@@ -32,13 +32,22 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
     values = {
         "host": ("::1", "::1"),
         "port": ("80", 80),
+        "grpc_port": ("81", 81),
         "model": ("a b.onnx", (Path("a b.onnx"),)),
         "max_body_bytes": ("2048", 2048),
         "max_pixels": ("1000", 1000),
         "max_batch": ("7", 7),
+        "max_concurrency": ("8", 8),
+        "max_heavy": ("3", 3),
+        "body_seconds": ("5", 5),
+        "shutdown_delay": ("6", 6),
+        "drain_seconds": ("4", 4),
+        "workers": ("1", 1),
+        "cors_origins": ("https://a.org, http://b:8", ("https://a.org", "http://b:8")),
         "log_level": ("DEBUG", "debug"),
+        "log_format": ("JSON", "json"),
     }
-    assert {setting.name for setting in fields(Settings)} == {"ui", *values}
+    assert {setting.name for setting in fields(Settings)} == {"ui", "api_key", *values}
     for name, (text, value) in values.items():
         assert getattr(Settings.parse([f"--{name.replace('_', '-')}", text], {}), name) == value
         assert getattr(Settings.parse([], {variable_of(name): text}), name) == value
@@ -60,7 +69,13 @@ def test_several_networks_by_flag_and_by_variable():
         (["--port", "65536"], {}, "--port"),
         (["--port", "1_0"], {}, "--port"),
         (["--max-batch", "0"], {}, "--max-batch"),
+        (["--max-concurrency", "0"], {}, "--max-concurrency"),
+        (["--cors-origins", "a.org"], {}, "--cors-origins"),
+        (["--workers", "2"], {}, "--workers"),
+        (["--api-key", "secret"], {}, "--api-key"),
+        ([], {"SCANLINE_API_KEY": ""}, "SCANLINE_API_KEY"),
         (["--log-level", "loud"], {}, "--log-level"),
+        (["--log-format", "xml"], {}, "--log-format"),
         (["--host", ""], {}, "--host"),
         (["--model", ""], {}, "--model"),
         (["--speed", "9"], {}, "--speed"),

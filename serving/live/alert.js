@@ -1,5 +1,7 @@
 // The one place for trouble; it hides itself when the next reading arrives.
 
+import { leave, setText } from "./dom.js";
+
 export class Alert {
   constructor(element) {
     this.element = element;
@@ -8,13 +10,14 @@ export class Alert {
 
   /** @param onRetry what the button does; without it there is no button */
   show(text, onRetry = null) {
-    this.element.querySelector(".alert-text").textContent = text;
+    setText(this.element.querySelector(".alert-text"), text); // else it is read out again
     this.retry.hidden = !onRetry;
     this.retry.onclick = onRetry;
     this.element.hidden = false;
   }
 
   hide() {
+    leave(this.element);
     this.element.hidden = true;
   }
 }

@@ -71,6 +71,7 @@ class App {
     const config = await fetchConfig(name);
     if (this.wanted !== name) return; // another was chosen meanwhile
     this.config = config;
+    this.reading = null; // it is the other network's
     this.connection.close();
     this.view.configure(this.config);
     this.#tell("model", this.config);
@@ -90,6 +91,8 @@ class App {
 
   #read(time) {
     this.sequence++;
+    clearTimeout(this.restTimer);
+    if (!this.isTroubled && !this.pad.isFull) this.alert.hide(); // of something else than this
     this.connection.send(this.sequence, this.pad.drawing);
     this.#showAge();
     this.#tell("drawing", { sequence: this.sequence, time });
@@ -102,19 +105,21 @@ class App {
     if (reading.sequence < this.shown) return;
     this.shown = reading.sequence;
     this.reading = reading;
+    if (this.isTroubled) this.alert.hide();
     this.isTroubled = false;
     this.view.show(reading);
     this.#showAge();
-    if (!this.pad.isFull) this.alert.hide();
     clearTimeout(this.restTimer);
-    this.restTimer = setTimeout(() => {
-      this.view.rest();
-      this.#tell("rest", reading);
-    }, REST);
+    if (reading.sequence === this.sequence) this.restTimer = setTimeout(() => this.#rest(), REST);
     this.#tell("reading", reading);
     this.root.dispatchEvent(
       new CustomEvent("painted", { detail: { sequence: reading.sequence } }),
     );
+  }
+
+  #rest() {
+    this.view.rest();
+    this.#tell("rest", this.reading);
   }
 
   #trouble(text, onRetry) {
@@ -147,21 +152,24 @@ export function streamUrl({ stream, model }) {
 
 /** @throws with the server's reason when the network cannot be had */
 export async function fetchConfig(model) {
-  const response = await fetch(address("live/config.json", model));
+  const response = await fetch(address("live/config.json", model)).catch(() => {
+    throw new Error(words.NO_ANSWER); // the browser's own words are not for people
+  });
   if (response.ok) return response.json();
   const { error } = await response.json().catch(() => ({})); // a proxy's page is no JSON
-  throw new Error(error ?? response.status);
+  throw new Error(error ?? words.answered(response.status));
 }
 
 async function loadConfig(alert) {
   for (;;) {
     try {
-      return await fetchConfig();
+      const config = await fetchConfig();
+      alert.hide();
+      return config;
     } catch {
       // no server at all, or one in trouble: wait and ask again
     }
     alert.show(words.lost(CONFIG_RETRY / 1000));
     await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY));
-    alert.hide();
   }
 }

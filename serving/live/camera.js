@@ -46,7 +46,8 @@ export class Camera {
       this.note.textContent = words.cameraTrouble(error.name);
       return;
     }
-    if (!this.dialog.open) return end(stream); // cancelled while the browser asked
+    // Cancelled while the browser asked, and perhaps opened again since.
+    if (!this.dialog.open || this.stream) return end(stream);
     this.stream = stream;
     stream.getTracks().forEach((track) => {
       track.addEventListener("ended", () => this.#lose());

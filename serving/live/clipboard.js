@@ -27,6 +27,7 @@ function showBox(root, text) {
   const area = dialog.querySelector("textarea");
   area.value = text;
   dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the page has uses for keys
   root.append(dialog);
   dialog.showModal();
   area.select();

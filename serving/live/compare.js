@@ -109,7 +109,7 @@ class Compare {
     const others = models.filter(({ name }) => name !== model.name);
     this.select.replaceChildren(
       new Option(words.COMPARE_NONE, ""),
-      ...others.map((other) => new Option(words.network(other), other.name)),
+      ...others.map((other) => new Option(other.name)),
     );
     this.select.value = this.app.options.get(NAME) ?? "";
   }

@@ -34,8 +34,9 @@ export class Connection {
     if (this.socket?.readyState <= WebSocket.OPEN) return;
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
+    this.answerTimer = setTimeout(() => this.#drop(), ANSWER_LIMIT);
     socket.onopen = () => {
-      this.wait = FIRST_WAIT;
+      clearTimeout(this.answerTimer);
       this.inFlight = false;
       this.sent = 0; // whatever the old server had, this one has not
       this.handlers.onConnected();
@@ -67,6 +68,7 @@ export class Connection {
 
   #receive(data) {
     clearTimeout(this.answerTimer);
+    this.wait = FIRST_WAIT; // only an answer shows that the server is well
     this.inFlight = false;
     this.#flush(); // first, so that the server works while the page paints
     if (typeof data === "string") this.handlers.onRefusal(JSON.parse(data).error);
@@ -74,8 +76,8 @@ export class Connection {
   }
 
   #drop() {
-    this.socket.onclose = null; // closing a dead connection can take minutes
-    this.socket.onmessage = null;
+    // Closing a dead connection can take minutes.
+    Object.assign(this.socket, { onopen: null, onmessage: null, onclose: null });
     this.socket.close();
     this.socket = null;
     this.#lost();
@@ -85,7 +87,8 @@ export class Connection {
     clearTimeout(this.answerTimer);
     this.inFlight = false;
     this.handlers.onLost(this.wait);
-    this.retryTimer = setTimeout(() => this.open(), this.wait);
+    const scatter = 0.75 + Math.random() / 2; // or a whole class comes back at once
+    this.retryTimer = setTimeout(() => this.open(), scatter * this.wait);
     this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
   }
 }

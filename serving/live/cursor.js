@@ -6,13 +6,14 @@ const FREE_KEYS = ["ArrowUp", "ArrowDown", "Escape"]; // the others scroll the p
 export class RowCursor {
   /**
    * @param root element whose key presses count; arrows and Escape also count while nothing
-   *   on the page has the focus
+   *   on the page has the focus, the other keys only on a panel
    * @param panels elements whose height is divided into rows
    * @param slider element that stands for the cursor in the accessibility tree
    * @param onMove () when `row` or `pinned` has changed
    */
   constructor({ root, panels, slider, steps, onMove }) {
     Object.assign(this, { slider, steps, onMove });
+    this.panels = [];
     this.hovered = null;
     this.pinned = null;
     for (const panel of panels) this.watch(panel);
@@ -25,6 +26,7 @@ export class RowCursor {
 
   /** Let the pointer mark rows on one more element whose height is divided into rows. */
   watch(panel) {
+    this.panels.push(panel);
     panel.addEventListener("pointermove", (event) => {
       if (event.pointerType !== "touch") this.#set({ hovered: this.#rowAt(event) });
     });
@@ -54,6 +56,7 @@ export class RowCursor {
 
   #key(event) {
     if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!FREE_KEYS.includes(event.key) && !this.panels.some((panel) => panel.contains(event.target))) return;
     const last = this.steps - 1;
     const from = this.row;
     const rows = {

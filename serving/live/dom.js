@@ -10,6 +10,12 @@ export function setText(element, text) {
   if (element.textContent !== String(text)) element.textContent = text;
 }
 
+/** Where the focus goes when `element`, which has it, is about to vanish: to the pad. */
+export function leave(element) {
+  if (!element.contains(document.activeElement)) return;
+  element.closest(".scanline").querySelector(".pad-ink").focus({ preventScroll: true });
+}
+
 /** A select with its label, at the end of `place`. */
 export function labelledSelect(place, text) {
   const label = document.createElement("label");

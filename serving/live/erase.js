@@ -1,7 +1,7 @@
 // What the answer would be without a row or a stroke: told at once, and shown on request.
 
 import { setText } from "./dom.js";
-import { flippingRows, likeliest } from "./why.js";
+import { flippingRows, isGuess, likeliest } from "./why.js";
 import * as words from "./words.js";
 
 export class Erase {
@@ -19,7 +19,10 @@ export class Erase {
       if (event.key === "e" && !event.ctrlKey && !event.metaKey && !event.altKey) this.#toggle();
     });
     events.addEventListener("row", () => this.#show());
-    events.addEventListener("drawing", () => this.#look(null));
+    events.addEventListener("drawing", () => {
+      this.stroke = null;
+      this.#show();
+    });
     this.hole = document.createElement("i");
     this.hole.className = "hole";
     this.find(".image-panel .rows").append(this.hole);
@@ -55,6 +58,7 @@ export class Erase {
     const row = explanation && app.cursor.row;
     if (row === null) this.isErasing = false;
     const isMarked = row !== null;
+    if (!isMarked && this.button.matches(":focus")) app.cursor.slider.focus({ preventScroll: true });
     this.button.disabled = !isMarked;
     this.button.setAttribute("aria-pressed", this.isErasing);
     setText(this.button, words.eraseRow(isMarked ? row + 1 : null));
@@ -63,7 +67,8 @@ export class Erase {
       ? { tensor: strokes, index: stroke, part: words.theStroke(stroke + 1) }
       : isMarked && { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) };
     setText(this.find(".without"), this.#sentence(missing));
-    const isShown = Boolean(missing) && (Boolean(strokes) || this.isErasing);
+    const isNewest = explanation?.sequence === app.sequence; // else it would replace a newer answer
+    const isShown = isNewest && Boolean(missing) && (Boolean(strokes) || this.isErasing);
     app.root.classList.toggle("erasing", isShown && !strokes);
     app.root.classList.toggle("missing-stroke", isShown && Boolean(strokes));
     if (strokes) this.#outline(app.pad.strokes[stroke] ?? []);
@@ -77,11 +82,12 @@ export class Erase {
     const { explanation } = this;
     if (missing) return this.#told(missing);
     if (!explanation) return words.MARK_A_ROW;
-    return words.whatIf(flippingRows(explanation).map(({ row }) => row + 1));
+    return words.whatIf(flippingRows(explanation).map(({ row }) => row + 1), isGuess(explanation));
   }
 
   #told({ tensor, index, part }) {
-    return words.without({ part, ...likeliest(tensor, index), answer: this.explanation.digit });
+    const { digit: answer } = this.explanation;
+    return words.without({ part, ...likeliest(tensor, index), answer, isGuess: isGuess(this.explanation) });
   }
 
   /** One button for each stroke; they stay while the drawing changes, so that focus does too. */

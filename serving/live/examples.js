@@ -12,6 +12,7 @@ const SURPRISE_KEY = "s";
 export function installExamples({ root, pad, events }) {
   const place = root.querySelector(".examples");
   let loading = null;
+  let newest = 0; // of the examples asked for
   let last = null;
 
   /** Every way that we know to write each digit, the plainest first. */
@@ -26,8 +27,12 @@ export function installExamples({ root, pad, events }) {
   }
 
   async function draw(pick) {
+    const number = ++newest;
+    const { strokes: before, image } = pad;
     try {
       const strokes = pick(await templates());
+      const isOther = pad.strokes !== before || pad.image !== image;
+      if (number < newest || (isOther && !pad.isExample)) return; // one has done something else
       pad.keep();
       replay(pad, strokes);
     } catch {

@@ -6,6 +6,8 @@ import { packDrawing, readFrame } from "./protocol.js";
 
 const PAUSE = 125; // milliseconds from one question to the next, at least
 const LONGEST_PAUSE = 4000;
+const LONGEST_WAIT = 10_000;
+const BUSY = 503; // too many ask: come back
 const SHARE = 5; // a question that took 40 ms is followed by the next after 5 times that
 
 export class Explainer {
@@ -58,17 +60,24 @@ export class Explainer {
       const response = await fetch(address(explain.path, model.name), {
         method: "POST",
         body: packDrawing(app.sequence, app.pad.drawing),
-        signal: request.signal,
+        signal: AbortSignal.any([request.signal, AbortSignal.timeout(LONGEST_WAIT)]),
       });
+      if (response.status === BUSY) return this.#fail(request, true);
       if (!response.ok) throw new Error(`${response.status}`);
       this.#receive(readFrame(await response.arrayBuffer()), reading, request);
-    } catch {
-      if (this.request !== request) return; // of a network that no longer reads
-      // The stream tells of a server in trouble; all there is to do here is not to add to it.
-      this.request = null;
-      this.asked = 0;
-      this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+    } catch (error) {
+      this.#fail(request, error.name === "TimeoutError");
     }
+  }
+
+  /** The stream tells of a server in trouble; all there is to do here is not to add to it. */
+  #fail(request, isWorthAsking) {
+    if (this.request !== request) return; // of a network that no longer reads
+    this.request = null;
+    this.asked = 0;
+    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+    this.onExplanation(null); // what is shown explains an earlier drawing
+    if (isWorthAsking) this.#plan();
   }
 
   #receive(frame, reading, request) {

@@ -59,6 +59,7 @@ export async function readFragment(text, { steps, pixels, limits }) {
       throw new LinkError("no option of this page");
     }
   }
+  if (fields.get("model")?.length > LONGEST_OPTION) throw new LinkError("no network's name");
   const row = whole(fields.get("row"), steps);
   return {
     model: fields.get("model"),
@@ -134,6 +135,7 @@ function readInk(bytes, limits) {
   let { points, length } = limits;
   const strokes = Array.from({ length: take(limits.strokes) }, () => {
     const count = take(points);
+    if (!count) throw new LinkError("a stroke without points");
     points -= count;
     const stroke = Array.from({ length: count }, point);
     for (let i = 1; i < count; i++) {

@@ -91,7 +91,7 @@ class Ghost {
 
   #show() {
     const { app, before } = this;
-    const now = before && app.reading.sequence > this.began ? app.reading : null;
+    const now = before && app.reading?.sequence > this.began ? app.reading : null;
     this.changes = DIRECTIONS.map((direction) => {
       const name = app.view.layer[direction]?.name;
       return now && name ? change(before.tensors[name], now.tensors[name]) : null;

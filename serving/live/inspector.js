@@ -59,7 +59,7 @@ class Inspector {
   async open(direction, unit) {
     const { app } = this;
     const { number, [direction]: reader } = app.view.layer;
-    Object.assign(this, { direction, unit });
+    Object.assign(this, { direction, unit, details: null });
     for (const listener of this.listeners) listener();
     this.request?.abort();
     const request = (this.request = new AbortController());
@@ -80,7 +80,7 @@ class Inspector {
     }
     const layers = app.config.layers.length;
     setText(this.find("h2"), words.unitTitle({ unit, direction, layer: number, layers }));
-    setText(this.find(".inspector-hint"), "");
+    setText(this.find(".inspector-hint"), words.unitActivity(digitOf(reader, unit)));
     this.box.hidden = false;
     this.#show();
     this.#trace();
@@ -131,7 +131,8 @@ class Inspector {
 
   #trace() {
     const { app, details, direction, unit } = this;
-    if (!details) return;
+    if (!details || !app.reading) return;
+    if (!app.reading?.has_ink) return this.#blank();
     const { shape: [rows, units], data } = app.reading.tensors[app.view.layer[direction].name];
     const states = Array.from({ length: rows }, (_, row) => data[row * units + unit]);
     const high = Math.max(...states, 0);
@@ -143,7 +144,17 @@ class Inspector {
     this.curve.mark(app.cursor.row);
     this.find(".trace").setAttribute("aria-label", words.traceLabel(states));
   }
+
+  /** Nothing is drawn, so no reader has states. */
+  #blank() {
+    this.curve.show([], [{ at: 0, text: words.number(0) }]);
+    this.curve.mark(null);
+    this.find(".trace").setAttribute("aria-label", words.NO_INK);
+  }
 }
+
+/** The digit for which a unit is most active, null where all are the same. */
+const digitOf = ({ groups }, unit) => groups.find(({ units }) => units.includes(unit)).digit;
 
 /** Signed values as bars: {value, size: −1..1 of the largest}. */
 function bars(values) {

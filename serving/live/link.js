@@ -44,8 +44,7 @@ async function follow(app) {
     if (!(error instanceof LinkError)) throw error;
     return notify(root, words.LINK_BROKEN);
   }
-  if (!state) return;
-  options.replace(state.options);
+  if (!state || number !== newest) return;
   if (state.model && state.model !== app.config.model.name) {
     try {
       await app.useModel(state.model);
@@ -54,6 +53,7 @@ async function follow(app) {
     }
   }
   if (number !== newest) return; // another was opened meanwhile
+  options.replace(state.options); // after the network: it may not be compared with itself
   view.chooseLayer(Math.min(state.layer ?? 1, app.config.layers.length));
   cursor.pin(state.row);
   const { drawing, isExample } = state;

@@ -32,6 +32,8 @@ export class Menu {
     button.after(this.list);
     button.setAttribute("aria-haspopup", "menu");
     button.setAttribute("aria-expanded", "false");
+    // Safari gives a pressed button no focus: the list would close before the click toggles it.
+    button.addEventListener("mousedown", (event) => this.list.hidden || event.preventDefault());
     button.addEventListener("click", () => (this.list.hidden ? this.#open(0) : this.#close()));
     for (const element of [button, this.list]) {
       element.addEventListener("keydown", (event) => this.#key(event));
@@ -65,7 +67,8 @@ export class Menu {
     const { items, list } = this;
     const at = items.indexOf(event.target);
     const first = event.key.toLowerCase();
-    const starting = items.findIndex((item) => item.textContent.toLowerCase().startsWith(first));
+    const next = [...items.keys()].map((i) => (at + 1 + i) % items.length); // round from here
+    const starting = next.find((i) => items[i].textContent.toLowerCase().startsWith(first)) ?? -1;
     if (event.key === "ArrowDown") this.#open((at + 1) % items.length);
     else if (event.key === "ArrowUp") this.#open(at < 0 ? -1 : at - 1);
     else if (list.hidden) return;

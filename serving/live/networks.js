@@ -14,7 +14,7 @@ export function installNetworks(app) {
   const place = root.querySelector(".networks");
   place.hidden = models.length < 2;
   const select = labelledSelect(place, words.NETWORK);
-  select.append(...models.map((model) => new Option(words.network(model), model.name)));
+  select.append(...models.map((model) => new Option(model.name)));
   const show = () => {
     select.value = app.config.model.name;
     setText(about, words.about(app.config.model.description, app.config));

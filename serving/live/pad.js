@@ -43,6 +43,7 @@ export class Pad {
     canvas.addEventListener(MOVE, (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#finish(event));
     canvas.addEventListener("pointercancel", (event) => this.#finish(event));
+    canvas.addEventListener("lostpointercapture", ({ pointerId }) => this.#lift(pointerId));
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
@@ -91,10 +92,14 @@ export class Pad {
   }
 
   #start(event) {
+    if (this.pointer !== null && this.kind === "touch" && event.pointerType === "pen") {
+      this.undo(); // a palm came down before the pen
+    }
     if (this.pointer !== null || event.button !== 0) return;
     if (this.isFull || this.strokes.length >= this.limits.strokes) return this.#refuse();
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;
+    this.kind = event.pointerType;
     this.#remember();
     if (this.isExample || this.image) {
       Object.assign(this, { strokes: [], image: null, isExample: false, whole: null });
@@ -107,14 +112,19 @@ export class Pad {
 
   #move(event) {
     if (event.pointerId !== this.pointer) return;
-    const events = event.getCoalescedEvents();
+    if (!(event.buttons & 1)) return this.#lift(event.pointerId); // lifted without telling
+    const events = event.getCoalescedEvents?.() ?? []; // https or localhost alone have them
     this.#extend(events.length ? events : [event], event.timeStamp);
   }
 
   #finish(event) {
     if (event.pointerId !== this.pointer) return;
     this.#extend([event], event.timeStamp);
-    this.pointer = null;
+    this.#lift(event.pointerId);
+  }
+
+  #lift(pointer) {
+    if (pointer === this.pointer) this.pointer = null;
   }
 
   #extend(events, time) {

@@ -5,12 +5,16 @@ import { setText } from "./dom.js";
 import { groupColumns } from "./panels.js";
 import * as words from "./words.js";
 
+const VALUE = ["aria-valuenow", "aria-valuetext"];
+
 /** The picture of one reader's states: says which unit a column is, and lets one choose it. */
 export class Picker {
   constructor(app, direction, inspector) {
     const { root, events } = app;
     Object.assign(this, { app, direction, inspector });
+    this.hasInk = Boolean(app.reading?.has_ink);
     this.canvas = root.querySelector(`canvas.${direction}`);
+    this.label = this.canvas.getAttribute("aria-label"); // where there is nothing to choose
     this.tag = document.createElement("span");
     this.tag.className = "unit-tag";
     this.tag.setAttribute("aria-hidden", "true");
@@ -21,6 +25,11 @@ export class Picker {
     rows.addEventListener("click", (event) => this.#choose(this.#unitAt(event)));
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
     for (const event of ["layer", "model"]) events.addEventListener(event, () => this.#layOut());
+    events.addEventListener("reading", ({ detail: { has_ink } }) => {
+      if (has_ink === this.hasInk) return;
+      this.hasInk = has_ink;
+      this.#show();
+    });
     inspector.onChoice(() => this.#show());
     this.#layOut();
   }
@@ -37,10 +46,9 @@ export class Picker {
     if (this.app.config.explain) {
       for (const [name, value] of Object.entries(attributes)) canvas.setAttribute(name, value);
     } else {
-      for (const name of Object.keys(attributes)) {
-        if (!["role", "aria-label"].includes(name)) canvas.removeAttribute(name);
-      }
+      for (const name of [...Object.keys(attributes), ...VALUE]) canvas.removeAttribute(name);
       canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", this.label);
     }
     this.#show();
   }
@@ -82,7 +90,7 @@ export class Picker {
 
   #show() {
     const chosen = this.#chosen;
-    const unit = this.hovered ?? chosen;
+    const unit = this.hovered ?? (this.hasInk ? chosen : null); // an empty picture shows no unit's states
     this.tag.hidden = unit === null;
     const label = unit === null ? words.NO_UNIT : words.unitName(unit, this.digits.get(unit));
     if (this.app.config.explain) {

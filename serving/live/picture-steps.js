@@ -1,6 +1,7 @@
 // How a picture became 28 × 28: its stages as a row of small pictures, to be closed and
 // opened again for as long as the pad shows it.
 
+import { leave } from "./dom.js";
 import * as words from "./words.js";
 
 export class PictureSteps {
@@ -54,6 +55,7 @@ export class PictureSteps {
   }
 
   #open(isOpen) {
+    if (!isOpen) leave(this.panel);
     this.panel.hidden = !isOpen;
     this.opener.setAttribute("aria-expanded", isOpen);
   }

@@ -18,15 +18,29 @@ export function installPicture(app) {
   cover.setAttribute("role", "status");
   root.querySelector(".pad").append(cover);
   let newest = 0;
+  let isRefused = false; // and nothing was done since
+  for (const event of ["row", "sweep", "drawing"]) {
+    app.events.addEventListener(event, () => {
+      if (isRefused && event !== "drawing") app.view.age(false); // someone looks at what there is
+      isRefused = false;
+    });
+  }
 
   /** Show this image file on the pad; if that cannot be, say why and leave the pad alone. */
   async function bring(file) {
     const number = ++newest;
+    const { strokes, image: before } = pad;
     setText(cover, words.PICTURE_BUSY);
     const { answer, trouble } = await prepare(file, config.picture);
     if (number < newest) return;
     setText(cover, "");
-    if (trouble) return alert.show(trouble);
+    const isOther = pad.strokes !== strokes || pad.image !== before;
+    if (isOther && !pad.isExample) return; // meanwhile one has drawn, or cleared the pad
+    if (trouble) {
+      isRefused = Boolean(app.reading?.has_ink);
+      if (isRefused) app.view.age(true, words.PICTURE_STALE);
+      return alert.show(trouble);
+    }
     const image = Uint8Array.from(answer.rows.flat());
     steps.add(image, answer);
     pad.keep();

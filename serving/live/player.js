@@ -79,8 +79,10 @@ class Player {
 
   /** One row on or back; at rest all rows are read, so that the first step on begins anew. */
   step(by) {
-    if (by > 0 && this.time === this.#end) return this.stop();
-    this.seek((this.time ?? (by > 0 ? 0 : this.#end)) + by);
+    if (by > 0 && this.time === this.#end) this.stop();
+    else this.seek((this.time ?? (by > 0 ? 0 : this.#end)) + by);
+    const { root } = this.app;
+    if (this.app.reading?.has_ink) setText(root.querySelector(".spoken"), root.querySelector(".sentence").textContent);
   }
 
   #schedule() {

@@ -1,15 +1,14 @@
 // The reading as one picture, made of what is on the screen: its texts, numbers, colours and
 // cells. Everything is vectors and text, so that it stays sharp and can be edited.
 
-import { cells, hairlines, label, lines, rect, strokes, svg } from "./shapes.js";
+import { head, HEAD, MARGIN } from "./poster-head.js";
+import { colours, pixels, plain, told } from "./seen.js";
+import { cells, hairlines, label, lines, rect, svg } from "./shapes.js";
 
-const MARGIN = 48;
-const HEAD = 300; // the pad's side, and the height of all that stands beside it
 const ROW = 16;
 const GAP = 32;
 const AXIS = 30;
 const STATES = 411; // of a reader's panel, about
-const ANSWER = 450;
 const LEAST = 1200;
 const PNG_SCALE = 2;
 
@@ -23,24 +22,25 @@ export function toSvg(app) {
   const scale = height / root.querySelector(".reading canvas.image").clientHeight;
   const parts = [];
   let x = MARGIN + AXIS;
+  let end = x; // of the last panel
   for (const panel of root.querySelector(".reading").querySelectorAll(".panel:has(.rows)")) {
     if (!panel.offsetParent) continue; // hidden
     const canvas = panel.querySelector("canvas");
-    const image = pixels(canvas);
+    const image = pixels(whatShows(panel));
     const isStates = panel.classList.contains("states-panel");
     const width = isStates ? statesWidth(image) : Math.round(canvas.clientWidth * scale);
     const { row } = app.cursor;
     parts.push(panelOf(panel, image, { x, top, width, height, row, colour }));
-    x += width + (panel.querySelector(".leaders") ? 80 : 0) + GAP;
+    end = x + width;
+    x = end + (panel.querySelector(".leaders") ? 80 : 0) + GAP;
   }
   const right = Math.max(x - GAP, LEAST - MARGIN);
   parts.push(axis(root, config.steps, app.cursor.row, top, colour));
-  if (app.cursor.row !== null) parts.unshift(rowMark(app.cursor.row, top, right, colour));
-  parts.push(pad(app, colour), words(root, right, colour), answer(app, right, colour));
-  parts.push(legend(root, top + height + 74, right, colour));
+  if (app.cursor.row !== null) parts.unshift(rowMark(app.cursor.row, top, end, colour));
+  parts.push(head(app, right, colour), legend(root, top + height + 74, colour));
   return svg({
     width: right + MARGIN,
-    height: top + height + 124,
+    height: top + height + 136,
     title: root.querySelector(".sentence").textContent,
     background: colour("--page"),
     parts,
@@ -52,38 +52,26 @@ export async function toPng(app) {
   const image = new Image();
   const url = URL.createObjectURL(new Blob([toSvg(app)], { type: "image/svg+xml" }));
   image.src = url;
-  await image.decode();
+  await image.decode().finally(() => URL.revokeObjectURL(url));
   const canvas = document.createElement("canvas");
   canvas.width = PNG_SCALE * image.naturalWidth;
   canvas.height = PNG_SCALE * image.naturalHeight;
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  URL.revokeObjectURL(url);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no room"))), "image/png");
+  });
 }
 
-function colours(root) {
-  const style = getComputedStyle(root);
-  return (name) => style.getPropertyValue(name).trim();
-}
-
-/** Every picture on the page has one pixel for each number. */
-function pixels(canvas) {
-  const { width, height } = canvas;
-  // A copy: reading back the original would take it off the graphics card.
-  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  copy.drawImage(canvas, 0, 0);
-  return copy.getImageData(0, 0, width, height);
+/** A panel's picture: the gradient that lies over it, where that is chosen. */
+function whatShows(panel) {
+  const [canvas, ...over] = panel.querySelectorAll("canvas");
+  const why = over.find((layer) => layer.matches(".why-layer"));
+  return why && getComputedStyle(why).visibility === "visible" ? why : canvas;
 }
 
 /** All units equally wide, in whole pixels. */
 function statesWidth({ width }) {
   return width * Math.max(1, Math.round(STATES / width));
-}
-
-/** What an element tells now: its marked parts, where it has some, else its text. */
-function told(element) {
-  const texts = [...(element?.children ?? [])].map((part) => part.textContent.trim()).filter(Boolean);
-  return texts.length ? texts.join("\u2003") : (element?.textContent.trim() ?? "");
 }
 
 /** A panel: its title, its note, its cells and what stands below each column. */
@@ -160,76 +148,15 @@ function rowMark(row, top, right, colour) {
   ].join("\n");
 }
 
-/** What was drawn, or the prepared picture that was brought. */
-function pad({ root, pad: { drawing, brush } }, colour) {
-  const box = { x: MARGIN, y: MARGIN, width: HEAD, height: HEAD };
-  const page = rect({ ...box, fill: colour("--ink-page") });
-  if (drawing.image) return page + cells(pixels(root.querySelector("canvas.image")), box);
-  return page + strokes(drawing.strokes, { ...box, brush, stroke: colour("--ink-full") });
-}
-
-/** The sentence of the page, and what it adds. */
-function words(root, right, colour) {
-  const x = MARGIN + HEAD + 40;
-  const width = right - ANSWER - 40 - x;
-  const sentence = lines(root.querySelector(".sentence").textContent, width, {
-    x,
-    y: MARGIN + 40,
-    size: 34,
-    weight: 650,
-    fill: colour("--text"),
-  });
-  const style = { x, y: sentence.bottom + 30, size: 18, fill: colour("--quiet") };
-  const model = lines(root.querySelector(".model").textContent, width, style);
-  return sentence.text + model.text;
-}
-
-/** The digit, or why there is none, and the bars. */
-function answer({ root, reading, config }, right, colour) {
-  const element = root.querySelector(".answer");
-  const x = right - ANSWER;
-  const isRejected = element.classList.contains("rejected");
-  const isDoubted = element.classList.contains("doubted");
-  const text = (selector) => element.querySelector(selector).textContent;
-  const middle = { anchor: "middle", fill: colour(isDoubted ? "--doubted" : "--text") };
-  const parts = [];
-  if (isRejected) {
-    const doubt = { ...middle, size: 24, weight: 650, fill: colour("--text") };
-    const doubted = lines(text(".doubt"), 180, { ...doubt, x: x + 90, y: MARGIN + 120 });
-    parts.push(doubted.text, label(x + 90, doubted.bottom + 34, text(".guess"), { ...doubt, size: 20 }));
-  } else {
-    parts.push(label(x + 90, MARGIN + 232, text(".digit"), { ...middle, size: 230, weight: 700 }));
-  }
-  const values = reading.tensors[config.outputs.answer].data;
-  element.querySelectorAll(".bars li").forEach((bar, digit) => {
-    const y = MARGIN + digit * (HEAD / 10);
-    const isWinner = bar.classList.contains("winner");
-    const style = {
-      size: 16,
-      weight: isWinner ? 700 : 400,
-      fill: colour(isWinner ? "--text" : "--quiet"),
-      anchor: "end",
-    };
-    const track = { x: x + 228, y: y + 8, height: 14 };
-    parts.push(
-      label(x + 218, y + 21, bar.querySelector("b").textContent, style),
-      rect({ ...track, width: 160, fill: colour("--belief-zero") }),
-      rect({ ...track, width: 160 * values[digit], fill: colour(isDoubted ? "--doubted" : "--accent") }),
-      label(right, y + 21, bar.querySelector(".value").textContent, style),
-    );
-  });
-  return parts.join("\n");
-}
-
 /** The colour scales with their ends. */
-function legend(root, y, right, colour) {
+function legend(root, y, colour) {
   let x = MARGIN + AXIS;
   const style = { size: 13, fill: colour("--quiet") };
   const parts = [];
   for (const scale of root.querySelector(".legend").querySelectorAll(".scale:has(canvas)")) {
     if (!scale.offsetParent) continue; // hidden
     const canvas = scale.querySelector("canvas");
-    const name = scale.querySelector("span").textContent.trim().replaceAll(/\s+/g, " ");
+    const name = plain(scale.querySelector("span").textContent);
     const meaning = lines(name, 560, { ...style, x, y: y + 4 });
     x += meaning.width + 16;
     parts.push(meaning.text, cells(pixels(canvas), { x, y: y - 10, width: 140, height: 10 }));
@@ -239,6 +166,5 @@ function legend(root, y, right, colour) {
     });
     x += 140 + 2 * GAP;
   }
-  parts.push(label(right, y + 4, root.querySelector("h1").textContent, { ...style, anchor: "end" }));
   return parts.join("\n");
 }

@@ -2,6 +2,8 @@
 
 const POINTS_A_SECOND = 70;
 
+let newest = 0; // of the examples asked for
+
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
@@ -9,6 +11,7 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
  * soon as anything else changes the pad.
  */
 export function replay(pad, strokes) {
+  const own = ++newest;
   const show = (first) => pad.show(first, { isExample: true, whole: strokes });
   if (reduced.matches) return show(strokes);
 
@@ -17,7 +20,7 @@ export function replay(pad, strokes) {
   let shown = pad.strokes;
   let count = 0;
   const step = (now) => {
-    if (pad.strokes !== shown) return;
+    if (own !== newest || pad.strokes !== shown) return;
     const due = Math.min(total, Math.ceil(((now - started) / 1000) * POINTS_A_SECOND));
     if (due > count) {
       count = due;

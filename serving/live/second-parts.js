@@ -1,8 +1,10 @@
 // What a second reading is shown in: copies of the page's own parts.
 
+import * as words from "./words.js";
+
 const HEAD = `
   <header>
-    <h2>Compared with</h2>
+    <h2>${words.COMPARED_WITH}</h2>
     <p class="model"></p>
     <p class="about"></p>
     <p class="trouble"></p>
@@ -11,7 +13,7 @@ const HEAD = `
     <span class="name"></span>: <span class="spoken"></span>
   </p>`;
 // What stands once on the page: the drawing, the first network's explanation, the row cursor.
-const ONCE = ".image-panel, .why-panel, .shows, .why-legend, .meaning";
+const ONCE = ".image-panel, .why-panel, .shows, .of-why, .meaning, .flips-key";
 const CURSOR = ["tabindex", "role", "aria-label", "aria-orientation", "aria-valuemin", "aria-valuemax"];
 
 /**

@@ -42,6 +42,7 @@ export class Second {
 
   /** Read the drawing as soon as the one in flight is back. */
   read(sequence, drawing) {
+    this.rested = Infinity; // the pen may go on
     this.connection.send(sequence, drawing);
   }
 

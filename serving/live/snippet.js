@@ -1,12 +1,13 @@
 // Code that asks this server's API for the answer on the screen, with the very rows that the
-// network read.
+// network read, and judges it as the server does (serving/verdict.py). POST /classify would
+// prepare them a second time, and might answer otherwise.
 
 /**
  * @param reading of the drawing
  * @param config of the network that read it
  * @returns {python, curl}: the texts
  */
-export function snippets({ tensors }, { input, outputs, model }) {
+export function snippets({ tensors }, { input, outputs, thresholds, model }) {
   const { shape, data } = tensors[outputs.image];
   const [rows, width] = shape;
   // The rows are whole numbers, 0 to 255, and stay readable as a picture.
@@ -17,11 +18,14 @@ export function snippets({ tensors }, { input, outputs, model }) {
   const path = `v2/models/${encodeURIComponent(model.name).replaceAll("'", "%27")}/infer`;
   const url = new URL(path, document.baseURI);
   url.search = url.hash = "";
-  const facts = { url: url.href, rows, width, input, answer: outputs.answer };
+  const score = thresholds.score === null ? null : outputs.score;
+  const wanted = [outputs.answer, score].filter(Boolean).map((name) => `{"name": "${name}"}`);
+  const facts = { url: url.href, rows, width, input, answer: outputs.answer, score, thresholds };
+  facts.wanted = wanted.join(", ");
   return { python: python(facts, picture), curl: curl(facts, picture) };
 }
 
-const python = ({ url, rows, width, input, answer }, picture) => `\
+const python = ({ url, rows, width, input, wanted, ...facts }, picture) => `\
 import json
 from urllib.request import Request, urlopen
 
@@ -29,23 +33,45 @@ rows = [  # as the network sees the drawing: 0 is the page, 255 ink
 ${picture.map((row) => `    [${row}],`).join("\n")}
 ]
 image = {"name": "${input}", "shape": [1, ${rows}, ${width}], "datatype": "UINT8", "data": [rows]}
-body = {"inputs": [image], "outputs": [{"name": "${answer}"}]}  # without outputs: all of them
+body = {"inputs": [image], "outputs": [${wanted}]}  # without outputs: all of them
 request = Request(
     "${url}",
     json.dumps(body).encode(),
     {"Content-Type": "application/json"},
 )
 with urlopen(request) as response:
-    [output] = json.load(response)["outputs"]
-for digit, probability in enumerate(output["data"]):
-    print(digit, f"{probability:.6f}")
-`;
+    outputs = {output["name"]: output["data"] for output in json.load(response)["outputs"]}
+${pythonVerdict(facts)}`;
 
-const curl = ({ url, rows, width, input, answer }, picture) => `\
+/** The rule of serving/verdict.py, without what this network has no threshold for. */
+function pythonVerdict({ answer, score, thresholds: { score: most, confidence: least } }) {
+  const rejections = [];
+  if (score) rejections.push([`outputs["${score}"][0] > ${most}`, `"not a digit"`]);
+  if (least !== null) {
+    rejections.push([`probabilities[first] < ${least}`, `f"not sure: {first} or {second}"`]);
+  }
+  const branches = rejections.map(([doubt, says], i) => `${i ? "elif" : "if"} ${doubt}:\n    print(${says})\n`);
+  return `\
+probabilities = outputs["${answer}"]
+for digit, probability in enumerate(probabilities):
+    print(digit, f"{probability:.6f}")
+first, second, *_ = sorted(range(10), key=lambda digit: -probabilities[digit])
+${branches.join("")}${branches.length ? "else:\n    " : ""}print("answer:", first)
+`;
+}
+
+const curl = ({ url, rows, width, input, wanted, ...facts }, picture) => `\
 curl -s '${url}' -H 'Content-Type: application/json' -d '{
-  "outputs": [{"name": "${answer}"}],
+  "outputs": [${wanted}],
   "inputs": [{"name": "${input}", "shape": [1, ${rows}, ${width}], "datatype": "UINT8", "data": [[
 ${picture.map((row) => `    [${row}]`).join(",\n")}
   ]]}]
 }'
-`;
+${shellVerdict(facts)}`;
+
+function shellVerdict({ answer, score, thresholds: { score: most, confidence: least } }) {
+  const rule = ["# The answer is the likeliest digit, but:"];
+  if (score) rule.push(`# ${score} above ${most}: not a digit`);
+  if (least !== null) rule.push(`# none of ${answer} reaches ${least}: not sure`);
+  return rule.length > 1 ? `${rule.join("\n")}\n` : "";
+}

@@ -1,5 +1,6 @@
 // What one can take along: a link, the reading as a picture, its numbers, code that asks again.
 
+import { argmax } from "./answer.js";
 import { copy } from "./clipboard.js";
 import { linkTo } from "./fragment.js";
 import { Menu } from "./menu.js";
@@ -22,8 +23,12 @@ export function installTake(app) {
   new Menu(save, items, async (name) => {
     if (!app.reading?.has_ink) return notify(root, words.NOTHING_TO_TAKE);
     if (app.reading.sequence < app.sequence) return notify(root, words.STALE);
-    if (name in FILES) await keep(await FILES[name](app), fileName(app, name));
-    else if (await copy(root, code(app, name))) notify(root, words.CODE_COPIED);
+    try {
+      if (name in FILES) keep(await FILES[name](app), fileName(app, name));
+      else if (await copy(root, code(app, name))) notify(root, words.CODE_COPIED);
+    } catch {
+      notify(root, words.NOT_SAVED);
+    }
   });
 }
 
@@ -45,11 +50,13 @@ async function code({ reading, config }, name) {
   return (await import("./snippet.js")).snippets(reading, config)[name];
 }
 
-/** As "scanline-reads-7.npz", or "scanline-not-sure.npz" where the answer is rejected. */
-function fileName({ root, config }, ending) {
+/** As "scanline-reads-7.npz", "scanline-not-sure.npz" or "scanline-not-a-digit.npz". */
+function fileName({ reading, config }, ending) {
   const network = config.model.name.replaceAll(/[^\w.-]/g, "-");
-  const isRejected = root.querySelector(".answer").classList.contains("rejected");
-  const said = isRejected ? "not-sure" : `reads-${root.querySelector(".digit").textContent}`;
+  const digit = argmax(reading.tensors[config.outputs.answer].data);
+  const { rejected, between } = reading.verdict;
+  const doubt = between ? "not-sure" : "not-a-digit";
+  const said = rejected ? doubt : `reads-${digit}`;
   return `${network}-${said}.${ending}`;
 }
 

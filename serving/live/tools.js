@@ -1,6 +1,6 @@
 // Undo and clear, by button and by key.
 
-import { setText } from "./dom.js";
+import { leave, setText } from "./dom.js";
 import * as words from "./words.js";
 
 export function installTools({ root, pad, cursor, events }) {
@@ -22,11 +22,13 @@ export function installTools({ root, pad, cursor, events }) {
   });
 
   function show() {
+    if (!pad.canUndo) leave(undo);
+    if (pad.isEmpty) leave(clear);
     undo.disabled = !pad.canUndo;
     clear.disabled = pad.isEmpty;
-    const own = pad.image ? words.PAD_PICTURE : "";
-    const hint = pad.isEmpty ? words.PAD_EMPTY : own;
-    setText(root.querySelector(".pad-hint"), pad.isExample ? words.PAD_EXAMPLE : hint);
+    setText(root.querySelector(".pad-hint"), pad.isEmpty ? words.PAD_EMPTY : "");
+    const brought = pad.image ? words.PAD_PICTURE : "";
+    setText(root.querySelector(".origin"), pad.isExample ? words.PAD_EXAMPLE : brought);
   }
   events.addEventListener("drawing", show);
   show();

@@ -30,7 +30,7 @@ export class View {
    */
   constructor(root, config, onLayer = () => {}) {
     Object.assign(this, { root, onLayer });
-    this.isStale = false;
+    this.stale = null; // why what is shown is an earlier drawing's
     this.row = null;
     this.time = null;
     this.find = (selector) => root.querySelector(selector);
@@ -55,7 +55,9 @@ export class View {
     this.isAtRest = false;
     this.#layerChoice();
     this.find(".model").textContent = words.model(config.model);
+    this.find(".spoken").textContent = ""; // another network's
     this.chooseLayer(1); // the one whose downward states know rows 1..t alone
+    if (this.palette) this.#paint(); // over another network's pictures
   }
 
   /** A new reading of the drawing. */
@@ -69,6 +71,7 @@ export class View {
   rest() {
     this.isAtRest = true;
     this.#showAnswer();
+    this.#say();
     const answer = this.#answer && argmax(this.#answer);
     this.find(".spoken").textContent = this.#hasInk
       ? words.spoken({ answer, probability: this.#answer[answer], ...this.reading.verdict })
@@ -84,10 +87,11 @@ export class View {
     this.#showAnswer();
   }
 
-  /** Dim what is shown, and say so, if it belongs to an earlier drawing than the pad's. */
-  age(isStale) {
-    if (isStale === this.isStale) return;
-    this.isStale = isStale;
+  /** Dim what is shown, and say `why`, if it is not of what was brought last. */
+  age(isStale, why = words.STALE) {
+    const stale = isStale ? why : null;
+    if (stale === this.stale) return;
+    this.stale = stale;
     this.root.classList.toggle("stale", isStale);
     this.#say();
   }
@@ -118,6 +122,8 @@ export class View {
   sweep(time) {
     this.time = time;
     this.find(".reading").classList.toggle("sweeping", time !== null);
+    this.find(".reading").classList.toggle("beginning", time === 0);
+    this.find(".reading").classList.toggle("ended", time === this.config.steps);
     this.find(".reading").style.setProperty("--time", time ?? 0);
     this.#showAnswer();
     this.#say();
@@ -158,8 +164,10 @@ export class View {
     const isBelief = isUnderWay && !this.supposed && this.#hasInk && Boolean(this.leading);
     this.find(".answer").classList.toggle("believing", isBelief);
     if (isBelief) return this.#showBelief(this.time - 1);
-    if (this.supposed) return this.answer.show(this.supposed, { rejected: false }, false);
-    this.answer.show(this.#answer, this.reading?.verdict ?? {}, this.isAtRest);
+    const verdict = this.reading?.verdict ?? {};
+    // Nobody has judged what is supposed: a doubted drawing with a part missing stays doubted.
+    if (this.supposed) return this.answer.show(this.supposed, { rejected: verdict.rejected }, false);
+    this.answer.show(this.#answer, verdict, this.isAtRest);
   }
 
   /** In the answer's place: what the downward reader believes after `row`, -1 before all. */
@@ -187,7 +195,7 @@ export class View {
     this.maps[direction].layOut(this.config.steps, columns);
     let from = 0;
     const labels = groups.map(({ digit, units }) => {
-      const label = { digit, at: from + units.length / 2 };
+      const label = { digit, at: from + units.length / 2, title: words.groupTitle(digit, units.length) };
       from += units.length + 1;
       return label;
     });
@@ -225,24 +233,25 @@ export class View {
     const { steps, layers } = this.config;
     const slider = this.find(".axis");
     const hasBackward = Boolean(layers[0].backward);
-    let sentence = words.NO_INK;
+    let sentence = this.reading ? words.NO_INK : words.WAITING;
     let knowledge = "";
-    if (this.isStale) {
-      sentence = words.STALE;
+    if (this.stale) {
+      sentence = this.stale;
     } else if (this.#hasInk && this.leading) {
       const settled = settledAt(this.leading, this.ink);
+      const { verdict } = this.reading;
       sentence = words.overview({
         steps,
         settledRow: settled === null ? null : settled + 1,
         lastDigit: this.leading.at(-1).digit,
         answer: argmax(this.#answer),
-        ...this.reading.verdict,
+        ...verdict,
       });
-      knowledge = words.invitation({ layer: this.layer.number, hasBackward });
+      knowledge = words.invitation({ layer: this.layer.number, hasBackward, ...verdict });
       if (this.row !== null) {
         const row = this.row + 1;
         sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.row >= this.ink });
-        knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward });
+        knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward, ...verdict });
       } else if (this.time !== null) {
         ({ sentence, knowledge } = this.#sayTime(hasBackward));
       }
@@ -250,6 +259,9 @@ export class View {
     setText(this.find(".sentence"), sentence);
     setText(this.find(".knowledge"), knowledge);
     slider.setAttribute("aria-valuenow", this.row === null ? 1 : this.row + 1);
+    // While a drawing changes, a screen reader would have to say every reading of it.
+    if (this.row === this.toldRow && !this.isAtRest) return;
+    this.toldRow = this.row;
     slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
   }
 
@@ -282,9 +294,10 @@ export class View {
 
   #labels(element, labels, columns) {
     element.replaceChildren(
-      ...labels.map(({ digit, at }) => {
+      ...labels.map(({ digit, at, title = "" }) => {
         const label = document.createElement("span");
         label.textContent = digit;
+        label.title = title;
         label.style.left = `${(100 * at) / columns}%`;
         return label;
       }),
@@ -310,6 +323,8 @@ export class View {
       this.palette = readPalette(this.root);
       this.oneSided = null;
       paintRamp(this.find(".belief-ramp"), this.palette.belief);
+      const why = this.find(".why-ramp"); // a second network's view has none
+      if (why) paintRamp(why, this.palette.state);
       this.#paint();
     };
     // Gradio marks the dark theme with a class on the body.

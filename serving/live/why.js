@@ -32,6 +32,9 @@ export function decidingRows(influence) {
   return best;
 }
 
+/** Whether what is explained is but the best guess of a drawing that was rejected. */
+export const isGuess = ({ reading }) => reading.verdict.rejected;
+
 /** Rows whose loss changes the answer: [{row, digit}], digit being what it would say. */
 export function flippingRows({ erasedRows: { shape, data }, digit }) {
   const [rows, digits] = shape;
@@ -44,6 +47,7 @@ export class Why {
     const { root, config, options } = app;
     this.app = app;
     this.explanation = null;
+    this.isLater = false; // the readers sweep: they do not know the answer yet
     this.find = (selector) => root.querySelector(selector);
     this.bars = this.find("canvas.why");
     this.bars.width = 2 * HALF + 1;
@@ -70,6 +74,13 @@ export class Why {
     options.changed("show", () => this.#choose());
     app.events.addEventListener("row", () => this.#say());
     for (const event of ["layer", "model"]) app.events.addEventListener(event, () => this.#paintLayers());
+    app.events.addEventListener("sweep", ({ detail: time }) => {
+      this.isLater = time !== null && time < config.steps;
+      this.#say();
+    });
+    const [example, meaning] = words.FLIPS;
+    setText(this.find(".flips-key b"), example);
+    setText(this.find(".flips-key span"), meaning);
     // The view has read the new theme's colours by then: it watched first.
     new MutationObserver(() => this.#paint()).observe(document.body, { attributeFilter: ["class"] });
     this.show(null);
@@ -97,20 +108,27 @@ export class Why {
   #say() {
     const { explanation, run } = this;
     const { row } = this.app.cursor;
-    setText(this.find(".why-panel h2"), words.whyTitle(explanation?.digit ?? null));
+    const isLater = this.isLater && row === null;
+    let title = words.whyTitle(null);
     let because = "";
     let label = words.NO_WHY;
-    if (explanation) {
+    if (explanation && isLater) {
+      because = label = words.WHY_LATER;
+    } else if (explanation) {
       const { digit, influence, erasedRows } = explanation;
+      const guess = isGuess(explanation);
+      title = words.whyTitle(digit, guess);
       const lowest = argmax(influence.data.map((value) => -value));
       const against = influence.data[lowest] < 0 ? lowest + 1 : null;
-      label = words.whyLabel({ digit, run, against });
-      because = row === null ? words.decided(run, digit) : words.without({
+      label = words.whyLabel({ digit, run, against, isGuess: guess });
+      because = row === null ? words.decided(run, digit, guess) : words.without({
         part: words.theRow(row + 1),
         ...likeliest(erasedRows, row),
         answer: digit,
+        isGuess: guess,
       });
     }
+    setText(this.find(".why-panel h2"), title);
     setText(this.find(".because"), because);
     this.bars.setAttribute("aria-label", label);
     setText(this.find(".why-legend"), words.whyLegend(explanation?.digit));
@@ -137,14 +155,21 @@ export class Why {
   }
 
   #paintFlips() {
-    const flips = this.explanation ? flippingRows(this.explanation) : [];
-    const key = JSON.stringify(flips);
+    const runs = [];
+    for (const { row, digit } of this.explanation ? flippingRows(this.explanation) : []) {
+      const last = runs.at(-1);
+      if (last?.digit === digit && last.row + last.rows === row) last.rows++;
+      else runs.push({ digit, row, rows: 1 });
+    }
+    const key = JSON.stringify(runs);
     if (key === this.flips) return;
     this.flips = key;
+    this.find(".flips-key").classList.toggle("idle", !runs.length);
     this.find(".flips").replaceChildren(
-      ...flips.map(({ row, digit }) => {
+      ...runs.map(({ digit, row, rows }) => {
         const item = document.createElement("li");
-        item.style.setProperty("--row-at", row);
+        item.style.setProperty("--from", row);
+        item.style.setProperty("--rows", rows);
         item.textContent = digit;
         return item;
       }),

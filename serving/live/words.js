@@ -12,6 +12,7 @@ export const PAD_EMPTY = "Draw a digit here";
 export const PAD_EXAMPLE = "An example. Draw your own.";
 export const PAD_FULL = "The pad is full: undo a stroke or clear it.";
 export const STALE = "Not read yet: what is shown belongs to an earlier drawing.";
+export const PICTURE_STALE = "Your picture was not read: what is shown belongs to the drawing before.";
 export const NO_EXAMPLES = "The examples could not be loaded. Try again when the server answers.";
 export const SURPRISE = "Surprise me";
 export const SURPRISE_TITLE = "Some digit, written differently each time (S)";
@@ -21,10 +22,13 @@ export const PAUSE = "Pause";
 export const HALF_WAY = "Half way";
 export const ALL_READ = "all rows read";
 export const NO_INK = "Nothing is drawn yet, so there is no digit to read.";
+export const WAITING = "Waiting for the network …";
 export const NO_DIGIT = "–";
 export const NO_ROW = "no row";
 export const NOT_A_DIGIT = "Not a digit, I think";
 export const ONLY_A_GUESS = "only a guess";
+/** Why it believes in a digit where it sees none. */
+export const MUST_CHOOSE = `Belief and bars always share 100${NARROW}% among the digits. Whether it is one at all is judged apart.`;
 export const NOT_SURE = "Not sure:";
 export const eitherOr = ([first, second]) => `${first} or ${second}`;
 export const bestGuess = (digit) => `best guess: ${digit}`;
@@ -53,25 +57,30 @@ const POINT = matchMedia("(hover: none)").matches
   ? "Tap a row to see what it knows there."
   : "Point at a row, or use the arrow keys, to see what it knows there.";
 
-/** What to do next, and why the belief does not change with the layer. */
-export function invitation({ layer, hasBackward }) {
+/** What to do next; else what is odd here: no digit believed in, or a belief of another layer. */
+export function invitation({ layer, hasBackward, rejected, between }) {
+  if (rejected && !between) return MUST_CHOOSE;
   if (layer === 1 || !hasBackward) return POINT;
-  return `${POINT} The belief stays layer 1’s: layer ${layer} knows all rows at once.`;
+  return `Layer ${layer} reads both memories of layer ${layer - 1}: each row knows the whole image. The belief is layer 1’s.`;
 }
 
 /** What the shown states know at a row, said plainly. */
-export function knowledge({ row, steps, layer, hasBackward }) {
+export function knowledge({ row, steps, layer, hasBackward, rejected, between }) {
+  if (rejected && !between) {
+    return `After ${rows(1, row)} it must choose a digit; only the full network can say that it is none.`;
+  }
   if (!hasBackward) {
     return `This network has no upward reader: its states here know rows 1 to ${row} and no more.`;
   }
   if (layer === 1) {
     return `Here the downward reader knows rows 1 to ${row}; the upward one, rows ${steps} to ${row}.`;
   }
-  return `Belief comes from layer 1, which knows rows 1 to ${row}. The states of layer ${layer} know the whole image, through layer ${layer - 1}.`;
+  return `Layer ${layer} reads both memories of layer ${layer - 1}: it knows the whole image. The belief is layer 1’s, of rows 1 to ${row}.`;
 }
 
 const END = "Its answer comes from what both know at the end.";
 const MET = "Here they meet: together they know the whole image.";
+const metAbove = (layer) => `Here they meet: each has read half of layer ${layer}’s memory.`;
 
 /**
  * Where the readers are after `time` rows each: a sentence, and what they know together.
@@ -86,7 +95,8 @@ export function sweep({ time, steps, layer, hasBackward, ...reading }) {
   }
   if (time === steps) {
     const through = hasBackward ? "Both readers are through" : "All rows are read";
-    return { sentence: `${through}: the full network ${conclusion(reading)}.`, knowledge: END };
+    const knowledge = reading.rejected && !reading.between ? MUST_CHOOSE : END;
+    return { sentence: `${through}: the full network ${conclusion(reading)}.`, knowledge };
   }
   const { digit, isBelieved, inkAbove } = reading;
   const thinks = isBelieved ? `it believes ${digit}` : inkAbove ? `it leans to ${digit}` : "no ink yet";
@@ -95,10 +105,10 @@ export function sweep({ time, steps, layer, hasBackward, ...reading }) {
   let knowledge = "Every row is read; each goes on over the other’s rows.";
   if (unread > 0) knowledge = `Nobody has read ${rows(time + 1, up - 1)} yet.`;
   if (layer > 1) {
-    knowledge = `Layer ${layer} reads layer ${layer - 1}’s memory; the belief is layer 1’s.`;
+    knowledge = `Layer ${layer} begins once layer ${layer - 1} is through, and reads its memory row by row. The belief is layer 1’s.`;
   }
   if (unread === 0) {
-    return { sentence: MET, knowledge };
+    return { sentence: layer > 1 ? metAbove(layer - 1) : MET, knowledge };
   }
   return { sentence: `${downward} The upward reader is at row ${up}.`, knowledge };
 }
@@ -110,12 +120,12 @@ function conclusion({ answer, rejected, between }) {
 
 /** One line under each panel's title. */
 export function notes({ layer, forward, backward, hasBackward }) {
-  const above = "knows the whole image";
+  const above = `reads both of layer ${layer - 1}`;
   const causal = layer === 1 || !hasBackward;
   return {
     forward: `${forward} units · ${causal ? "knows only the rows above" : above}`,
     backward: `${backward} units · ${causal ? "knows only the rows below" : above}`,
-    belief: causal ? "of the downward reader" : "still that of layer 1",
+    belief: causal ? "of the downward reader" : "of layer 1",
   };
 }
 
@@ -172,6 +182,7 @@ export const TAKE = {
 };
 export const CODE_COPIED = "Code copied: it gets this answer from this server.";
 export const NOT_COPIED = "This browser does not let the page copy. Select and copy the text here:";
+export const NOT_SAVED = "This could not be made: the server does not answer. Try again in a moment.";
 export const CLOSE = "Close";
 export const NOTHING_TO_TAKE = "Nothing is drawn yet, so there is nothing to take along.";
 
@@ -192,16 +203,26 @@ function rows(from, to) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-/** `from` to `to`: the shortest run of rows with most of what speaks for `digit`; or null. */
-export const decided = (run, digit) =>
-  run ? `${capital(rows(run.from, run.to))} decided.` : `No row speaks for ${digit}.`;
+/**
+ * `from` to `to`: the shortest run of rows with most of what speaks for `digit`; or null. Where
+ * the digit is but the best guess of a rejected drawing, they have decided nothing.
+ */
+export function decided(run, digit, isGuess) {
+  if (!run) return `No row speaks for ${digit}.`;
+  return `${capital(rows(run.from, run.to))} ${isGuess ? `spoke most for ${digit}` : "decided"}.`;
+}
 
-export const whyTitle = (digit) => (digit === null ? "Why" : `Why ${digit}`);
+/** Short: on a phone it stands above a narrow column. */
+export const whyTitle = (digit, isGuess) =>
+  digit === null ? "Why" : `${isGuess ? "For" : "Why"} ${digit}`;
+export const WHY_LATER = "Why comes with the answer.";
+/** The mark of `why.js` for a row whose loss changes the answer. */
+export const FLIPS = ["4", "beside Why: without this row it would say 4"];
 
 /** What the column beside the image shows, for a screen reader. */
-export function whyLabel({ digit, run, against }) {
+export function whyLabel({ digit, run, against, isGuess }) {
   const spoke = against === null ? "" : ` Row ${against} speaks most against it.`;
-  return `How much each row speaks for ${digit}. ${decided(run, digit)}${spoke}`;
+  return `How much each row speaks for ${digit}${isGuess ? ", only its best guess" : ""}. ${decided(run, digit, isGuess)}${spoke}`;
 }
 
 export const NO_WHY = "How much each row speaks for the answer: nothing to show yet";
@@ -209,9 +230,10 @@ export const NO_WHY = "How much each row speaks for the answer: nothing to show 
 export const whyLegend = (digit) =>
   `More ink where it is orange would speak for ${digit ?? "the digit"}; where it is blue, against. States in orange speak for it, in blue against. Exactly: the gradient of its logit, for states times the state.`;
 
-/** The answer if a row or a stroke were missing; `answer` is the one with it. */
-export function without({ part, digit, probability, answer }) {
+/** The answer, or best guess, if a row or a stroke were missing; `answer` is the one with it. */
+export function without({ part, digit, probability, answer, isGuess }) {
   const says = `${digit} (${percent(probability)})`;
+  if (isGuess) return `Without ${part} its best guess ${digit === answer ? "is still" : "would be"} ${says}.`;
   const [still, would] = probability > 0.5 ? ["still says", "would say"] : ["still leans to", "would lean to"];
   return `Without ${part} it ${digit === answer ? still : would} ${says}.`;
 }
@@ -224,11 +246,12 @@ export const chip = (number, digit) => [capital(theStroke(number)), `without it:
 
 export const MARK_A_ROW = "Mark a row to learn what the answer would be without it.";
 
-/** What to do, and the rows that the answer hangs on. */
-export function whatIf(flips) {
-  if (!flips.length) return `${MARK_A_ROW} No single row would change it.`;
+/** What to do, and the rows that the answer, or the best guess, hangs on. */
+export function whatIf(flips, isGuess) {
+  const subject = isGuess ? "the best guess" : "it";
+  if (!flips.length) return `${MARK_A_ROW} No single row would change ${subject}.`;
   const list = flips.length > 1 ? `${flips.slice(0, -1).join(", ")} or ${flips.at(-1)}` : flips[0];
-  return `${MARK_A_ROW} It would change without row ${list}.`;
+  return `${MARK_A_ROW} ${capital(subject)} would change without row ${list}.`;
 }
 
 /** Runs of rows [{from, to}] that the last stroke changed, by the reader's direction. */
@@ -278,7 +301,16 @@ export const unexplained = (name) =>
 
 const READERS = { forward: "downward", backward: "upward" };
 
-export const unitName = (unit, digit) => `unit ${unit} · for ${digit}`;
+export const unitName = (unit, digit) => `unit ${unit} · ${activity(digit)}`;
+const activity = (digit) => (digit === null ? "the same for all digits" : `most active for ${digit}`);
+/** Of a group of columns: what its units have in common. */
+export const groupTitle = (digit, count) =>
+  `${count} unit${count > 1 ? "s" : ""}, ${activity(digit)} on average over the rows of our examples`;
+/** Beside the name of a unit that is looked into: what the place of its column says. */
+export function unitActivity(digit) {
+  if (digit === null) return "Our ten examples leave it the same.";
+  return `Most active for ${digit}: of our ten examples, that one gives it the highest state, on average over the rows. Its votes say what that counts for.`;
+}
 export const unitTitle = ({ unit, direction, layer, layers }) =>
   `Unit ${unit} of the ${READERS[direction]} reader${layers > 1 ? `, layer ${layer}` : ""}`;
 export const unitPicker = (direction) =>
@@ -359,19 +391,18 @@ export function cameraTrouble(name) {
 
 export const NETWORK = "Network";
 export const COMPARE_WITH = "Compare with";
+export const COMPARED_WITH = "Compared with";
 export const COMPARE_NONE = "no other";
 export const secondReading = (name) => `The same drawing, read by ${name}`;
+export const NO_ANSWER = "the server does not answer";
+export const answered = (status) => `the server answers with the error ${status}`;
 export const networkUnusable = (name, reason) => `${name} cannot be used: ${reason}`;
 
-/** A network among others: its name, and how often it errs. */
-export function network({ name, testErrorPercent }) {
-  return testErrorPercent === null ? name : `${name} · ${testErrorPercent}${NARROW}% wrong`;
-}
-
 /** What a network is, as its card says, and what it lacks. */
-export function about(description, { layers, hasScore }) {
+export function about(description, { layers, outputs, explain }) {
   const lacks = [];
   if (!layers[0].backward) lacks.push("no upward reader: its answer is what it believes after the last row");
-  if (!hasScore) lacks.push("no score for what is not a digit: it can only be unsure");
+  if (!outputs.score) lacks.push("no score for what is not a digit: it can only be unsure");
+  if (!explain) lacks.push("no weights file here: the page cannot say why it answers so");
   return [description, ...lacks.map((lack) => `It has ${lack}.`)].filter(Boolean).join(" ");
 }

@@ -1,15 +1,34 @@
-"""What the page was told about the causes of an answer, and what it shows of that."""
+"""What the page was told about the causes of an answer, and what it shows of that.
+
+A test module takes the fixtures from here: ``page, asked = explained.page, explained.asked``.
+"""
 
 from functools import cache
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page
 
 from serving import explain
 from serving.predictor import Predictor
 from serving.stream import read_input
-from tests.browser.pen import pixels, settle
+from tests.browser.pen import pixels, settle, watch
 from tests.test_stream import unpack
+
+BAR = [(0.4, 0.55), (0.72, 0.55)]  # of a seven
+
+
+@pytest.fixture
+def page(open_page, server) -> Page:
+    """The page of the released network, ready for `settle`."""
+    page = open_page(server.url)
+    watch(page)
+    return page
+
+
+@pytest.fixture
+def asked(page) -> "Asked":
+    return Asked(page)
 
 
 @cache
@@ -101,3 +120,9 @@ def point_at(page: Page, unit: int, direction: str) -> tuple[float, float]:
     box = page.locator(f"canvas.{direction}").first.bounding_box()
     x = box["x"] + box["width"] * column_of(page, unit, direction)
     return x, box["y"] + box["height"] * 0.4
+
+
+def look_into(page: Page, unit: int, direction: str) -> None:
+    """Click a unit's column, and wait until the page has what the server knows of it."""
+    page.mouse.click(*point_at(page, unit, direction))
+    page.locator(".unit").wait_for()

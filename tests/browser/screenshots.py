@@ -9,6 +9,7 @@ from tests.browser.pen import draw, watch
 
 FIVE = [(0.70, 0.15), (0.37, 0.17), (0.34, 0.45), (0.48, 0.41), (0.64, 0.48)]
 FIVE += [(0.69, 0.63), (0.61, 0.79), (0.45, 0.86), (0.29, 0.80)]
+REST = 4000  # milliseconds until the drawing is read and explained, and its last change has faded
 FOLDER = Path(__file__).parent.parent.parent / "serving" / "screenshots"
 SCREENS = {
     "light": {"viewport": {"width": 1440, "height": 860}, "color_scheme": "light"},
@@ -27,12 +28,12 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, screen in SCREENS.items():
-            page = browser.new_context(**screen, reduced_motion="reduce").new_page()
+            page = browser.new_context(**screen).new_page()
             page.goto(server.url)
             page.wait_for_function("document.querySelector('.digit')?.textContent.match(/[0-9]/)")
             watch(page)
             draw(page, FIVE)
-            page.wait_for_timeout(300)  # until the last stroke is read
+            page.wait_for_timeout(REST)
             page.screenshot(path=FOLDER / f"{name}.png", full_page=name == "phone")
         browser.close()
     server.kill()

@@ -4,10 +4,21 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from serving import explain
-from tests.browser.explained import Asked, bars, clear, likeliest, mark, percent, point_at, text
+from tests.browser import explained
+from tests.browser.explained import (
+    BAR,
+    Asked,
+    bars,
+    clear,
+    likeliest,
+    mark,
+    percent,
+    point_at,
+    text,
+)
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, watch
 
 pytestmark = pytest.mark.browser
@@ -19,19 +30,9 @@ DOUBTFUL = [
     [(0.3, 0.2), (0.7, 0.2), (0.42, 0.8), (0.6, 0.8)],
     [(0.3, 0.2), (0.7, 0.2), (0.35, 0.8), (0.7, 0.8)],
 ]
-BAR = [(0.4, 0.55), (0.72, 0.55)]
+SCRIBBLE = [(0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i) for i in range(11)]
 
-
-@pytest.fixture
-def page(open_page, server) -> Page:
-    page = open_page(server.url)
-    watch(page)
-    return page
-
-
-@pytest.fixture
-def asked(page) -> Asked:
-    return Asked(page)
+page, asked = explained.page, explained.asked
 
 
 def test_the_column_shows_how_much_each_row_speaks_for_the_digit(page, asked):
@@ -119,6 +120,19 @@ def test_a_failed_explanation_leaves_the_reading_alone_and_the_next_one_is_shown
     assert "decided" in text(page, ".because")
 
 
+def test_where_too_many_ask_it_comes_back_and_shows_no_earlier_reasons_meanwhile(open_page, server):
+    page = open_page(server.url, allowed="503")
+    asked = Asked(page)
+    watch(page)
+    draw(page, SEVEN)
+    asked.explained()
+    page.route(f"**{explain.PATH}*", lambda route: route.fulfill(status=503))
+    draw(page, BAR)
+    expect(page.locator(".because")).to_be_empty()
+    page.unroute(f"**{explain.PATH}*")
+    expect(page.locator(".because")).to_contain_text("decided")
+
+
 def test_the_pictures_show_the_gradients_on_request(page, asked):
     draw(page, SEVEN)
     states = pixels(page, "forward")
@@ -163,6 +177,22 @@ def test_without_the_marked_row_the_answer_is_told_and_shown(page, asked):
     assert page.get_by_role("button", name="Erase").is_disabled()
 
 
+def test_an_answer_without_a_row_gives_way_to_a_newer_drawing(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    mark(page, 13)
+    page.keyboard.press("e")
+    assert "without row 13" in text(page, "#answer-title")
+    held = []
+    page.route(f"**{explain.PATH}*", lambda route: held.append(route))
+    draw(page, BAR)
+    assert "full network" in text(page, "#answer-title")
+    page.wait_for_timeout(300)
+    held[0].continue_()
+    page.unroute(f"**{explain.PATH}*")
+    expect(page.locator("#answer-title")).to_contain_text("without row 13")
+
+
 def test_rows_whose_loss_changes_the_answer_are_marked_with_the_new_one(page, asked):
     found = 0
     for strokes in DOUBTFUL:
@@ -171,9 +201,13 @@ def test_rows_whose_loss_changes_the_answer_are_marked_with_the_new_one(page, as
         header, tensors = asked.explained()
         answers = tensors[explain.ERASED_ROWS].argmax(axis=1)
         flips = {row: int(d) for row, d in enumerate(answers) if d != header["digit"]}
-        shown = page.evaluate("""() => [...document.querySelectorAll(".flips li")].map((item) =>
-          [Number(item.style.getPropertyValue("--row-at")), Number(item.textContent)])""")
-        assert dict(shown) == flips
+        runs = page.evaluate("""() => [...document.querySelectorAll(".flips li")].map((item) =>
+          [...["--from", "--rows"].map((name) => Number(item.style.getPropertyValue(name))),
+           Number(item.textContent)])""")
+        shown = {row: flip for start, rows, flip in runs for row in range(start, start + rows)}
+        assert shown == flips
+        assert len(runs) == len([row for row in flips if flips.get(row - 1) != flips[row]])
+        assert page.locator(".flips-key").is_visible() == bool(flips)
         for row in flips:
             assert re.search(rf"\b{row + 1}\b", text(page, ".without"))
         found += len(flips)
@@ -220,6 +254,44 @@ def test_how_far_back_the_last_belief_reaches_is_told(page, asked):
         share = float(number) / (100 if unit == "%" else 1)
         assert share == pytest.approx(ratio, rel=0.15)
     assert page.locator(".felt").get_attribute("aria-label").replace("\u202f", " ") == told
+
+
+def test_a_rejected_drawing_has_no_reasons_for_an_answer_but_for_a_guess(page, asked):
+    clear(page)
+    draw(page, SCRIBBLE)
+    header, tensors = asked.explained()
+    page.locator(".scanline > .answer.rejected").wait_for()
+    guess = header["digit"]
+    assert text(page, ".why-panel h2") == f"For {guess}"
+    assert re.fullmatch(rf"Rows \d+ (and|to) \d+ spoke most for {guess}.", text(page, ".because"))
+    assert "only its best guess" in page.locator("canvas.why").get_attribute("aria-label")
+    assert "best guess" in text(page, ".without")
+    mark(page, 9)
+    erased = tensors[explain.ERASED_ROWS][8]
+    told = text(page, ".without")
+    assert told.startswith("Without row 9 its best guess")
+    assert likeliest(erased) in told
+    page.keyboard.press("e")
+    assert page.locator(".scanline > .answer.doubted").count() == 1  # erasing makes it no digit
+
+
+def test_why_waits_for_the_answer_and_leaves_no_hole(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    decided = text(page, ".because")
+    place = page.locator("canvas.why").bounding_box()
+    page.get_by_role("slider", name="Rows read").fill("9")
+    assert text(page, ".why-panel h2") == "Why"
+    assert "comes with the answer" in text(page, ".because")
+    assert page.locator("canvas.why").is_visible()
+    assert page.locator("canvas.why").bounding_box() == place
+    assert page.locator("canvas.why").evaluate("(bars) => getComputedStyle(bars).opacity < 0.2")
+    mark(page, 3)  # ends the sweep
+    assert "Without row 3" in text(page, ".because")
+    page.keyboard.press("Escape")
+    page.get_by_role("slider", name="Rows read").fill("28")
+    assert text(page, ".why-panel h2") == "Why 7"
+    assert text(page, ".because") == decided
 
 
 def test_an_empty_page_has_nothing_to_explain(page, asked):

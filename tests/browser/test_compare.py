@@ -78,17 +78,15 @@ def choose(page, name: str) -> None:
     page.locator(".legend .model").first.filter(has_text=name).wait_for()
 
 
-def test_the_networks_are_offered_with_their_error(page):
+def test_the_networks_are_offered_by_name(page):
     options = network(page).locator("option").all_inner_texts()
-    assert [option.split()[0] for option in options] == [
+    assert options == [
         "scanline",
         "broken",
         "doubting",
         "tiny",
         "twin",
     ]
-    assert options[3] == "tiny · 90.1\u202f% wrong"
-    assert options[4] == "twin"  # it has no card
     others = compared(page).locator("option").all_inner_texts()
     assert others == ["no other", *options[1:]]
 
@@ -156,6 +154,15 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
     page.locator(".second").wait_for(state="hidden")
 
 
+def test_the_second_says_that_it_lacks_weights_and_what_a_column_is_stays_told(page):
+    compare(page, "tiny")
+    assert "no weights file here" in second(page, ".about").inner_text()
+    assert page.get_by_text("One column is one unit’s memory").is_visible()
+    choose(page, "tiny")  # they change places
+    second(page, ".model").filter(has_text="scanline").wait_for()
+    assert "no weights" not in second(page, ".about").inner_text()
+
+
 def test_the_second_gives_its_reasons_too(page):
     watch(page)
     compare(page, "doubting")
@@ -163,6 +170,29 @@ def test_the_second_gives_its_reasons_too(page):
     draw(page, ONE)
     second(page, ".doubt").filter(has_text="Not sure").wait_for()
     assert second(page, ".guess").inner_text() == "4 or 9"
+
+
+def test_the_second_says_nothing_while_the_pen_moves_nor_in_anothers_name(page):
+    watch(page)
+    compare(page, "twin")
+    spoken = second(page, ".spoken")
+    spoken.filter(has_text="reads").wait_for(state="attached")
+    page.evaluate("""() => {
+      window.said = [];
+      const spoken = document.querySelector(".second .spoken");
+      new MutationObserver(() => window.said.push([spoken.textContent, window.isDown]))
+        .observe(spoken, { childList: true, characterData: true, subtree: true });
+      addEventListener("pointerdown", () => (window.isDown = true), true);
+      addEventListener("pointerup", () => (window.isDown = false), true);
+    }""")
+    draw(page, ONE)
+    page.wait_for_function("window.said.length")
+    assert [text for text, is_down in page.evaluate("window.said") if is_down] == []
+    page.evaluate("window.said.length = 0")
+    compared(page).select_option("tiny")
+    second(page, ".model").filter(has_text="tiny").wait_for()
+    page.wait_for_function("window.said.length")
+    assert page.evaluate("window.said")[0][0] == ""  # not tiny with twin's answer
 
 
 def test_one_row_cursor_marks_both(page):
@@ -212,7 +242,7 @@ def test_each_has_its_own_layer(page):
     assert first.get_by_role("radio", name="1").is_checked()
     np.testing.assert_array_equal(pixels(page, "forward"), before[0])
     assert (pixels(page, "forward", ".second") != before[1]).any()
-    assert "whole image" in second(page, ".forward-note").inner_text()
+    assert "reads both of layer 1" in second(page, ".forward-note").inner_text()
     first.get_by_role("radio", name="2").check(force=True)
     assert second(page, ".layers").get_by_role("radio", name="2").is_checked()
 

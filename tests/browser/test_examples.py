@@ -13,7 +13,7 @@ from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, settle, watch
 
 pytestmark = pytest.mark.browser
 
-HINT = ".pad-hint"
+HINT = ".origin"
 # Surprises, reproducible: every template varied by a generator of our own.
 SURPRISES = """async (times) => {
   const from = (path) => new URL(`live/${path}`, document.baseURI).href;
@@ -199,3 +199,25 @@ def test_further_ways_are_of_known_digits_and_within_the_pad(page):
         points = np.concatenate(strokes)
         assert points.min() > 0
         assert points.max() < 1
+
+
+def test_of_two_examples_asked_for_at_once_the_last_is_drawn(open_page, server):
+    page = moving(open_page, server)
+    page.evaluate("""() => {
+      for (const key of "17") {
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      }
+    }""")
+    page.wait_for_function("document.querySelector('.spoken').textContent.includes('reads 7')")
+
+
+def test_an_example_that_comes_late_does_not_replace_what_was_drawn(open_page, server):
+    page = open_page(server.url)
+    watch(page)
+    page.evaluate("""() => {
+      const button = [...document.querySelectorAll(".examples button")][8];
+      button.click(); // it is drawn a moment later
+      document.querySelector(".clear").click();
+    }""")
+    page.wait_for_timeout(300)
+    assert page.locator(".pad-hint").inner_text() == "Draw a digit here"

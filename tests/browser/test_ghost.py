@@ -5,24 +5,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from model import signature
-from tests.browser.explained import Asked, clear, released, text
+from tests.browser import explained
+from tests.browser.explained import BAR, clear, released, text
 from tests.browser.pen import SEVEN, draw, pixels, settle, watch
 
 pytestmark = pytest.mark.browser
 
-BAR = [(0.4, 0.55), (0.72, 0.55)]
-
-
-@pytest.fixture
-def page(open_page, server) -> Page:
-    page = open_page(server.url)
-    watch(page)
-    return page
-
-
-@pytest.fixture
-def asked(page) -> Asked:
-    return Asked(page)
+page, asked = explained.page, explained.asked
 
 
 def changed(page: Page, direction: str) -> np.ndarray:

@@ -4,36 +4,75 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from model import onnx_graph, signature, weights
 from serving import explain
 from serving.inspector import inspect_unit
+from tests.browser import explained
 from tests.browser.conftest import Server
-from tests.browser.explained import Asked, point_at, released, text
-from tests.browser.pen import SEVEN, draw, watch
+from tests.browser.explained import clear, look_into, point_at, released, text
+from tests.browser.pen import SEVEN, draw
 from tests.networks import CONFIGS, random_network
 
 pytestmark = pytest.mark.browser
 
-
-@pytest.fixture
-def page(open_page, server) -> Page:
-    page = open_page(server.url)
-    watch(page)
-    return page
-
-
-@pytest.fixture
-def asked(page) -> Asked:
-    return Asked(page)
+page, asked = explained.page, explained.asked
 
 
 def test_pointing_at_a_column_names_its_unit(page):
     page.mouse.move(*point_at(page, 7, "backward"))
-    assert re.fullmatch(r"unit 7 · for \d", page.locator(".backward-panel .unit-tag").inner_text())
+    tag = page.locator(".backward-panel .unit-tag").inner_text()
+    assert re.fullmatch(r"unit 7 · most active for \d", tag)
     page.mouse.move(5, 5)
     assert page.locator(".backward-panel .unit-tag").is_hidden()
+
+
+def groups(page, direction: str) -> list[dict]:
+    """A reader's units as `serving.units` groups them."""
+    return page.evaluate(
+        """async (direction) => {
+          const { layers } = await (await fetch("live/config.json")).json();
+          return layers[0][direction].groups;
+        }""",
+        direction,
+    )
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_groups_and_units_tell_for_which_digit_they_are_most_active(page, direction):
+    labels = page.locator(f".{direction}-panel .groups span")
+    for label, group in zip(labels.all(), groups(page, direction), strict=True):
+        digit, units = group["digit"], group["units"]
+        told = "the same for all digits" if digit is None else f"most active for {digit}"
+        assert label.inner_text() == ("" if digit is None else str(digit))
+        assert re.match(rf"{len(units)} units?, {told}", label.get_attribute("title"))
+    digit, unit = next((g["digit"], g["units"][0]) for g in groups(page, direction) if g["units"])
+    look_into(page, unit, direction)
+    assert text(page, ".inspector-hint").startswith(f"Most active for {digit}:")
+
+
+def test_a_unit_that_the_examples_leave_alone_is_not_called_active(page):
+    still = [group for group in groups(page, "backward") if group["digit"] is None]
+    assert still, "the released network has one: else choose another network"
+    [group] = still
+    look_into(page, group["units"][0], "backward")
+    assert "the same" in text(page, ".inspector-hint")
+    assert "the same for all digits" in page.locator(".backward-panel .unit-tag").inner_text()
+
+
+def test_on_an_empty_pad_the_unit_chosen_has_no_states(page):
+    look_into(page, 7, "forward")
+    page.mouse.move(5, 5)
+    tag = page.locator(".forward-panel .unit-tag")
+    assert tag.is_visible()
+    clear(page)
+    assert tag.is_hidden()
+    assert "Nothing is drawn" in page.locator(".trace").get_attribute("aria-label")
+    assert page.locator(".unit").is_visible()  # its weights are what they were
+    draw(page, SEVEN)
+    assert tag.is_visible()
+    assert "strongest at row" in page.locator(".trace").get_attribute("aria-label")
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
@@ -66,8 +105,7 @@ def test_a_click_looks_into_a_unit(page, direction):
 
 
 def test_the_strip_is_orange_where_ink_excites_the_unit(page):
-    page.mouse.click(*point_at(page, 7, "forward"))
-    page.locator(".unit").wait_for()
+    look_into(page, 7, "forward")
     expected = inspect_unit(released().weights, signature.hidden_forward(1), "7")["input"]
     weights = np.array(expected)
     row, pixel = np.unravel_index(weights.argmax(), weights.shape)
@@ -83,8 +121,7 @@ def test_the_strip_is_orange_where_ink_excites_the_unit(page):
 
 
 def test_the_trace_follows_the_drawing(page, asked):
-    page.mouse.click(*point_at(page, 7, "forward"))
-    page.locator(".unit").wait_for()
+    look_into(page, 7, "forward")
     draw(page, SEVEN)
     asked.explained()
     states = released().read(asked.image).hidden_states
@@ -134,14 +171,12 @@ def test_a_unit_that_cannot_be_had_is_said_and_can_be_chosen_again(open_page, se
     expect(page.locator(".inspector-hint")).to_contain_text("Choose it again")
     assert page.locator(".unit").is_hidden()
     page.unroute(f"**{explain.UNIT_PATH}*")
-    page.mouse.click(*point_at(page, 7, "forward"))
-    page.locator(".unit").wait_for()
-    assert text(page, ".inspector-hint") == ""
+    look_into(page, 7, "forward")
+    assert "Choose it again" not in text(page, ".inspector-hint")
 
 
 def test_another_layer_closes_the_unit(page):
-    page.mouse.click(*point_at(page, 7, "forward"))
-    page.locator(".unit").wait_for()
+    look_into(page, 7, "forward")
     page.get_by_role("radio", name="2").check(force=True)
     assert page.locator(".unit").is_hidden()
     assert page.locator(".unit-tag:visible").count() == 0
@@ -156,8 +191,7 @@ def test_a_network_of_one_layer_without_upward_reader_is_explained(open_page, tm
     try:
         page = open_page(server.url)
         expect(page.locator(".because")).not_to_be_empty()
-        page.mouse.click(*point_at(page, 3, "forward"))
-        page.locator(".unit").wait_for()
+        look_into(page, 3, "forward")
         assert text(page, ".inspector h2") == "Unit 3 of the downward reader"
         assert page.locator(".unit-votes li").count() == 10
     finally:

@@ -122,7 +122,7 @@ def test_a_link_reopens_drawing_answer_row_and_layer_bit_for_bit(open_page, serv
     for panel in PANELS:
         np.testing.assert_array_equal(pixels(other, panel), pixels(page, panel))
     assert tensors(again[-1]) == tensors(first[-1])
-    assert other.locator(".pad-hint").inner_text() == ""  # the own drawing, not an example
+    assert other.locator(".origin").inner_text() == ""  # the own drawing, not an example
 
 
 def test_copy_link_gives_the_address(page):
@@ -172,7 +172,7 @@ def test_an_example_stays_one(open_page, server, page):
     page.keyboard.press("ArrowDown")
     other = reopen(open_page, server, rest(page))
     other.wait_for_function("document.querySelector('.digit')?.textContent === '3'")
-    assert "example" in other.locator(".pad-hint").inner_text()
+    assert "example" in other.locator(".origin").inner_text()
 
 
 def test_an_empty_pad_stays_empty(open_page, server, page):
@@ -248,6 +248,8 @@ BROKEN = {
     "row x": f"row=x&ink={WHOLE}",
     "layer 0": f"layer=0&ink={WHOLE}",
     "another page's anchor": "top",
+    "a network's name without end": f"model={'x' * 200}&ink={WHOLE}",
+    "a stroke without points": f"ink={ink([[]])}",
     "a very long option": f"speed={'9' * 200}&ink={WHOLE}",
 }
 
@@ -274,7 +276,7 @@ def test_a_broken_link_is_told_and_ignored(open_page, server, fault):
     page = reopen(open_page, server, f"{server.url}/#{BROKEN[fault]}")
     assert "damaged" in notice(page)
     page.wait_for_function("document.querySelector('.digit')?.textContent === '3'")
-    assert "example" in page.locator(".pad-hint").inner_text()
+    assert "example" in page.locator(".origin").inner_text()
 
 
 def test_a_layer_that_the_network_lacks_is_its_last(open_page, server):
@@ -321,3 +323,15 @@ def test_the_worst_drawing_fits_and_comes_back_exactly(page):
     assert back
     assert length < 20_000
     print(f"longest link: {length} characters")
+
+
+def test_a_link_may_compare_with_the_network_that_reads_now(open_page, server):
+    page = open_page(server.url)
+    watch(page)
+    page.get_by_label("Compare with").select_option("elman")
+    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.evaluate("(ink) => { location.hash = `model=elman&compare=scanline&ink=${ink}` }", WHOLE)
+    page.wait_for_function("document.querySelector('.networks select').value === 'elman'")
+    page.wait_for_timeout(500)
+    assert page.get_by_label("Compare with").input_value() == "scanline"
+    assert page.locator(".second > header .model").inner_text().startswith("scanline")

@@ -96,7 +96,7 @@ def choose(page, file: dict) -> None:
 
 
 def wait_for_picture(page) -> None:
-    page.locator(".pad-hint", has_text="Your picture").wait_for()
+    page.locator(".origin", has_text="Your picture").wait_for()
     settle(page)
 
 
@@ -207,13 +207,13 @@ def test_a_dropped_picture(page, tmp_path):
       dataTransfer.items.add(new File([], "nine.jpg"));
       document.body.dispatchEvent(new DragEvent("dragleave", { dataTransfer, bubbles: true }));
     }""")  # out of the window
-    cover.wait_for(state="hidden")
+    page.locator(".pad-cover:empty").wait_for(state="attached")
     drag("dragEnter")
     drag("dragOver")
     drag("drop")
     wait_for_picture(page)
     assert digit(page) == "9"
-    assert cover.is_hidden()
+    assert cover.inner_text() == ""
 
 
 # The pad
@@ -318,8 +318,10 @@ def refused(page, file: dict, message: str) -> None:
     page.locator(".alert", has_text=message).wait_for()
     assert on_pad(page) == before
     assert digit(page) == "3"
+    assert page.locator(".scanline.stale").count() == 1  # the answer is another drawing's
+    assert "belongs to the drawing before" in sentence(page)
     assert steps(page).is_hidden()
-    assert page.locator(".pad-cover").is_hidden()
+    assert page.locator(".pad-cover").inner_text() == ""
 
 
 def test_what_is_no_readable_picture_is_told_and_the_drawing_stays(open_page, server):

@@ -110,6 +110,31 @@ def test_the_readers_come_from_both_ends_and_meet_in_the_middle(page):
     assert "The upward reader is at row 9." in sentence(page)
 
 
+def badges(page) -> list[dict]:
+    """The badges of the heads: their words, and top and bottom in rows of their picture."""
+    return page.evaluate("""() => [...document.querySelectorAll(".reading .head")]
+      .filter((head) => head.offsetParent)
+      .map((head) => [head, getComputedStyle(head, "::after")])
+      .filter(([, badge]) => badge.display !== "none" && badge.content !== "none")
+      .map(([head, badge]) => {
+        const box = head.closest(".rows").getBoundingClientRect();
+        const top = head.getBoundingClientRect().top + parseFloat(badge.top) - box.top;
+        return { top, bottom: top + parseFloat(badge.height), height: box.height };
+      })""")
+
+
+def test_no_badge_of_a_head_covers_the_words_around_its_picture(page):
+    for rows in (1, 14, 27, 28):
+        seek(page, rows)
+        shown = badges(page)
+        assert len(shown) == 4
+        for badge in shown:
+            assert badge["top"] >= 0
+            assert badge["bottom"] <= badge["height"]
+    seek(page, 0)
+    assert badges(page) == []  # no row is read, so none is named
+
+
 def veiled(page, picture: str) -> list[int]:
     """Rows of a picture, 1 for the first, whose colours differ from those of everything shown."""
     shots = []
@@ -192,6 +217,13 @@ def test_steps_by_button_and_key(page):
     assert time(page) is None
     page.keyboard.press(",")
     assert time(page) == 27
+
+
+def test_a_step_is_spoken(page):
+    page.get_by_role("button", name="One row on").click()
+    assert page.locator(".spoken").first.text_content() == sentence(page)
+    page.keyboard.press(".")
+    assert "Row 2" in page.locator(".spoken").first.text_content()
 
 
 def test_space_plays_and_pauses_where_no_control_has_the_focus(page):

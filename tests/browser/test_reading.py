@@ -79,6 +79,15 @@ def test_arrow_keys_need_no_focus(page):
     assert not is_marked(page)
 
 
+def test_page_keys_belong_to_the_page_where_no_picture_has_the_focus(page):
+    page.get_by_role("button", name="Copy link").focus()
+    for key in ("PageDown", "Home", "End", "PageUp"):
+        page.keyboard.press(key)
+        assert not is_marked(page), key
+    page.keyboard.press("ArrowDown")
+    assert is_marked(page)
+
+
 def test_arrow_keys_in_a_form_control_are_its_own(page):
     page.get_by_role("radio", name="1").focus()
     page.keyboard.press("ArrowDown")
@@ -142,9 +151,12 @@ def test_another_layer_shows_other_states_and_says_what_they_know(page):
     assert "only the rows above" in page.locator(".forward-note").inner_text()
     page.get_by_role("radio", name="2").check(force=True)
     assert (pixels(page, "forward").mean() != first.mean()).any()
-    assert "whole image" in page.locator(".forward-note").inner_text()
+    assert "reads both of layer 1" in page.locator(".forward-note").inner_text()
+    knowledge = page.locator(".knowledge")
+    assert "each row knows the whole image" in knowledge.inner_text()
     hover_row(page, 10)
-    assert "layer 2 know the whole image" in page.locator(".knowledge").inner_text()
+    assert "Layer 2 reads both memories of layer 1" in knowledge.inner_text()
+    assert "The belief is layer 1’s, of rows 1 to 10" in knowledge.inner_text()
 
 
 def test_a_network_without_upward_reader_says_so(open_page, tiny_server):

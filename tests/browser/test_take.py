@@ -1,6 +1,7 @@
 """What people take along is what they see: pictures, numbers, and code that asks again."""
 
 import csv
+import json
 import re
 import struct
 import subprocess
@@ -15,12 +16,16 @@ from PIL import Image
 from model import signature
 from serving.predictor import Predictor
 from serving.stream import IMAGE
+from tests.browser.conftest import Server
 from tests.browser.explained import percent
-from tests.browser.pen import SEVEN, digit, draw, sentence, settle, watch
+from tests.browser.pen import ONE, SEVEN, digit, draw, sentence, settle, watch
 
 pytestmark = pytest.mark.browser
 
 SVG = "{http://www.w3.org/2000/svg}"
+SCRIBBLE = [(0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i) for i in range(11)]
+
+REST = 1200  # milliseconds within which the page has noticed that the pen rests
 ITEMS = ["Picture, PNG", "Picture, SVG", "Numbers, CSV", "Numbers, NPZ", "Copy Python", "Copy curl"]
 
 
@@ -30,6 +35,13 @@ def page(open_page, server):
     watch(page)
     draw(page, SEVEN)
     return page
+
+
+@pytest.fixture(scope="module")
+def doubting_server(doubting_model):
+    running = Server(doubting_model)
+    yield running
+    running.kill()
 
 
 def choose(page, item: str) -> None:
@@ -46,6 +58,7 @@ def saved(page, item: str, folder: Path) -> Path:
 
 
 def copied(page, item: str) -> str:
+    page.evaluate("document.querySelector('.notice').textContent = ''")  # of the one before
     choose(page, item)
     page.locator(".notice", has_text="copied").wait_for()
     return page.evaluate("navigator.clipboard.readText()")
@@ -138,6 +151,56 @@ def test_the_svgs_cells_are_the_image(page, tmp_path):
     np.testing.assert_allclose(seen, ink, atol=1.5)
 
 
+def texts_of(svg: ET.Element) -> str:
+    """All that is written in it, in order; a text may go over several lines."""
+    return " ".join(text.text for text in svg.iter(f"{SVG}text"))
+
+
+def test_a_picture_of_why_shows_why_and_its_scale(page, tmp_path):
+    memory = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
+    page.locator(".shows").get_by_text("why").click()
+    page.locator(".shows-why").wait_for()
+    why = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
+
+    def fills(svg: ET.Element) -> list[set[str]]:
+        groups = svg.findall(f"{SVG}g[@shape-rendering]")
+        return [{cell.get("fill") for cell in group} for group in groups]
+
+    image, bars, down, up, belief, *scales = fills(why)
+    blue = fills(memory)[1]  # of the column Why: both ends of the scale
+    assert fills(memory)[1] == bars
+    assert fills(memory)[4] == belief
+    for before, now in zip(fills(memory)[:4], (image, None, down, up), strict=True):
+        assert now is None or now != before
+    assert blue & image
+    assert len(scales) == 2
+    assert "More ink where it is orange would speak for 7" in texts_of(why)
+    assert "against 0 for" in texts_of(why)
+    assert "One column is one unit" not in texts_of(why)
+    assert "One column is one unit" in texts_of(memory)
+
+
+def test_a_picture_has_what_is_to_be_seen_below_the_panels_alone(page, tmp_path):
+    page.locator(".because:not(:empty)").wait_for()
+    told = texts_of(ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot())
+    assert page.locator(".because").inner_text() in told
+    assert "one row is one step" not in told  # the page has put it away
+
+
+def test_a_picture_taken_on_the_way_has_the_belief_of_the_way(page, tmp_path):
+    for _ in range(12):
+        page.get_by_role("button", name="One row on").click()
+    path = saved(page, "Picture, SVG", tmp_path)
+    assert path.name == "scanline-reads-7.svg"  # the answer, not the belief
+    svg = ET.parse(path).getroot()
+    assert "Belief so far" in texts_of(svg)
+    drawn = [rect for rect in svg.iter(f"{SVG}rect") if rect.get("height") == "14"]
+    widths = [float(rect.get("width")) for rect in drawn if rect.get("width") != "3"]  # a leader's
+    tracks, bars = widths[::2], widths[1::2]
+    belief = last_frame(page)[signature.STEP_PROBABILITIES][11]
+    np.testing.assert_allclose(np.divide(bars, tracks), belief, atol=0.01)
+
+
 def test_png_is_the_same_picture(page, tmp_path):
     svg = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
     with Image.open(saved(page, "Picture, PNG", tmp_path)) as picture:
@@ -162,15 +225,55 @@ def test_the_python_code_gets_the_answer_on_the_screen(page, tmp_path):
     script = tmp_path / "ask.py"
     script.write_text(copied(page, "Copy Python"))
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    answers = dict(line.split() for line in run.stdout.splitlines())
+    *lines, verdict = run.stdout.splitlines()
+    answers = dict(line.split() for line in lines)
     compare(page, [float(answers[str(digit)]) for digit in range(10)])
+    assert verdict == f"answer: {digit(page)}"
 
 
 def test_the_curl_command_gets_the_answer_on_the_screen(page):
     command = copied(page, "Copy curl")
     run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    [output] = re.findall(r'"data":\[([^\]]+)\]', run.stdout)
-    compare(page, [float(value) for value in output.split(",")])
+    outputs = {output["name"]: output["data"] for output in json.loads(run.stdout)["outputs"]}
+    compare(page, outputs[signature.PROBABILITIES])
+    frame = last_frame(page)
+    np.testing.assert_allclose(outputs[signature.SCORE], frame[signature.SCORE][0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("drawing", "verdict"),
+    [([SEVEN], "answer: 7"), ([ONE], "not sure: 4 or 9"), ([SEVEN, SCRIBBLE], "not a digit")],
+)
+def test_the_code_rejects_what_the_page_rejects(
+    open_page, doubting_server, tmp_path, drawing, verdict
+):
+    page = open_page(doubting_server.url, permissions=["clipboard-read", "clipboard-write"])
+    watch(page)
+    for stroke in drawing:
+        draw(page, stroke)
+    page.wait_for_timeout(REST)
+    is_rejected = page.locator(".answer.rejected").count() == 1
+    assert is_rejected == (not verdict.startswith("answer"))
+    script = tmp_path / "ask.py"
+    script.write_text(copied(page, "Copy Python"))
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == verdict
+    command = copied(page, "Copy curl")
+    assert f"# {signature.SCORE} above 0.7: not a digit" in command
+    assert f"# none of {signature.PROBABILITIES} reaches 0.6: not sure" in command
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    names = {output["name"] for output in json.loads(run.stdout)["outputs"]}
+    assert names == {signature.PROBABILITIES, signature.SCORE}
+
+
+def test_without_thresholds_the_code_has_no_verdict_of_its_own(open_page, tiny_server, tmp_path):
+    page = open_page(tiny_server.url, permissions=["clipboard-read", "clipboard-write"])
+    script = tmp_path / "ask.py"
+    script.write_text(copied(page, "Copy Python"))
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == f"answer: {digit(page)}"
+    assert "not sure" not in script.read_text()
+    assert "#" not in copied(page, "Copy curl")
 
 
 def compare(page, probabilities: list[float]) -> None:
@@ -235,3 +338,21 @@ def test_the_menu_fits_the_window(open_page, server, width, scheme):
     for item in page.get_by_role("menuitem").all():
         assert item.bounding_box()["height"] >= 44
         assert item.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+
+def test_what_cannot_be_made_is_told(open_page, server):
+    page = open_page(server.url, allowed="net::|Failed to load")
+    page.route("**/live/numbers.js", lambda route: route.abort())
+    choose(page, "Numbers, CSV")
+    page.locator(".notice", has_text="could not be made").wait_for()
+
+
+def test_keys_in_the_box_to_copy_from_stay_there(page):
+    page.evaluate("() => { navigator.clipboard.write = () => Promise.reject(new Error()); }")
+    page.get_by_role("button", name="Copy link").click()
+    box = page.get_by_role("dialog")
+    box.get_by_role("button", name="Close").focus()
+    page.keyboard.press("Delete")
+    assert digit(page) == "7"
+    page.keyboard.press("Escape")
+    box.wait_for(state="detached")

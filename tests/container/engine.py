@@ -1,8 +1,9 @@
 """Two ways to build and run the Dockerfile: a Docker engine, or a script that stands in for it.
 
-The script, named by the environment variable ``CONTAINER_SH``, understands ``build DIR TAG``,
-``run TAG PORT``, ``health PORT SECONDS``, ``exec PORT COMMAND...``, ``logs PORT`` and ``stop
-PORT SECONDS``, and runs containers with a read-only root and without capabilities.
+The script, named by the environment variable ``CONTAINER_SH``, understands ``build DIR TAG
+ARGUMENTS...``, ``run TAG PORT ARGUMENTS...``, ``health PORT SECONDS``, ``exec PORT COMMAND...``,
+``logs PORT`` and ``stop PORT SECONDS``, and runs containers with a read-only root and without
+capabilities. The arguments are those of ``docker build`` and ``docker run``.
 """
 
 import json
@@ -13,7 +14,6 @@ import subprocess
 import time
 from pathlib import Path
 
-TAG = "scanline:test"
 GRACE_SECONDS = 10
 _LIMITS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
 
@@ -30,19 +30,26 @@ def _run(*command: str | Path) -> str:
 
 
 class Docker:
-    """A container, published on 127.0.0.1:`port`."""
+    """A container of the image `tag`, published on 127.0.0.1:`port`."""
 
-    def __init__(self, port: int):
+    def __init__(self, tag: str, port: int):
         self.port = port
+        self._tag = tag
         self._name = f"scanline-test-{port}"
 
     @staticmethod
-    def build(folder: Path) -> None:
-        _run("docker", "build", "-t", TAG, folder)
+    def build(folder: Path, tag: str, *arguments: str) -> None:
+        _run("docker", "build", "-t", tag, *arguments, folder)
 
-    def start(self) -> None:
-        publish = f"127.0.0.1:{self.port}:7860"
-        _run("docker", "run", "-d", "--name", self._name, "-p", publish, *_LIMITS, TAG)
+    @staticmethod
+    def labels(tag: str) -> dict[str, str] | None:
+        return json.loads(_run("docker", "inspect", "--format", "{{json .Config.Labels}}", tag))
+
+    def start(self, *arguments: str) -> None:
+        isolated = "--network=none" in arguments
+        publish = [] if isolated else ["-p", f"127.0.0.1:{self.port}:7860"]
+        name = ["--name", self._name]
+        _run("docker", "run", "-d", *name, *publish, *_LIMITS, *arguments, self._tag)
 
     def wait_until_healthy(self, seconds: float) -> None:
         """Ask the image's own health check; the engine would wait out its interval first."""
@@ -65,9 +72,9 @@ class Docker:
     def logs(self) -> str:
         return _run("docker", "logs", self._name)
 
-    def stop(self) -> int:
+    def stop(self, grace: int = GRACE_SECONDS) -> int:
         """Send the stop signal and return the exit code, 137 if it had to be killed."""
-        _run("docker", "stop", "-t", str(GRACE_SECONDS), self._name)
+        _run("docker", "stop", "-t", str(grace), self._name)
         return int(_run("docker", "inspect", "--format", "{{.State.ExitCode}}", self._name))
 
     def remove(self) -> None:
@@ -77,18 +84,24 @@ class Docker:
 class Script:
     """The same by the script in ``CONTAINER_SH``."""
 
-    def __init__(self, port: int):
+    def __init__(self, tag: str, port: int):
         self.port = port
+        self._tag = tag
 
     @staticmethod
-    def build(folder: Path) -> None:
-        _run(os.environ["CONTAINER_SH"], "build", folder, TAG)
+    def build(folder: Path, tag: str, *arguments: str) -> None:
+        _run(os.environ["CONTAINER_SH"], "build", folder, tag, *arguments)
+
+    @staticmethod
+    def labels(tag: str) -> dict[str, str] | None:  # noqa: ARG004
+        """The script cannot tell."""
+        return None
 
     def _do(self, verb: str, *arguments: str) -> str:
         return _run(os.environ["CONTAINER_SH"], verb, str(self.port), *arguments)
 
-    def start(self) -> None:
-        _run(os.environ["CONTAINER_SH"], "run", TAG, str(self.port))
+    def start(self, *arguments: str) -> None:
+        _run(os.environ["CONTAINER_SH"], "run", self._tag, str(self.port), *arguments)
 
     def wait_until_healthy(self, seconds: float) -> None:
         self._do("health", str(seconds))
@@ -99,8 +112,8 @@ class Script:
     def logs(self) -> str:
         return self._do("logs")
 
-    def stop(self) -> int:
-        command = [os.environ["CONTAINER_SH"], "stop", str(self.port), str(GRACE_SECONDS)]
+    def stop(self, grace: int = GRACE_SECONDS) -> int:
+        command = [os.environ["CONTAINER_SH"], "stop", str(self.port), str(grace)]
         done = subprocess.run(command, capture_output=True, text=True)
         if found := re.search(r"exit code (\d+)", done.stderr):
             return int(found[1])
@@ -108,6 +121,9 @@ class Script:
 
     def remove(self) -> None:
         subprocess.run([os.environ["CONTAINER_SH"], "stop", str(self.port)], capture_output=True)
+
+
+Container = Docker | Script
 
 
 def find_engine() -> type[Docker] | type[Script]:

@@ -1,0 +1,88 @@
+"""The routes of `serving.repository`: what Triton's clients ask beside the protocol itself."""
+
+from functools import partial
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+
+from serving import repository, repository_schemas
+from serving.endpoints import Endpoint, Endpoints
+from serving.errors import json_answer
+from serving.models import Models
+from serving.tensors import ProtocolError
+
+_MODEL = "/v2/models/{model}"
+_VERSION = "/versions/{version}"
+
+
+def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: Endpoint) -> None:
+    """Add the routes to `app`, before those whose path ends in a model's name.
+
+    Args:
+        app: gets the routes.
+        models: the networks.
+        endpoints: the same as the protocol offers them.
+        example: the one that /docs shows.
+    """
+    ModelName = Annotated[str, Path(examples=[example.name])]
+    VersionName = Annotated[str, Path(examples=[example.version])]
+
+    async def chosen(model: ModelName) -> Endpoint:
+        return endpoints(model)
+
+    Chosen = Annotated[Endpoint, Depends(chosen)]
+
+    async def known_version(model: Chosen, version: VersionName) -> None:
+        model.check_version(version)
+
+    @app.get("/v2/models/stats", response_model=repository_schemas.Statistics, tags=["server"])
+    async def all_statistics() -> Response:
+        """Of the networks in memory: one is loaded when it is first asked for."""
+        in_memory = repository.loaded(models, endpoints)
+        return json_answer(repository.model_statistics(in_memory))
+
+    @app.post(
+        "/v2/repository/index",
+        response_model=list[repository_schemas.IndexEntry],
+        openapi_extra=repository_schemas.INDEX_BODY,
+        tags=["server"],
+    )
+    async def index(request: Request) -> Response:
+        """All networks, and whether they can be used."""
+        ready = _ready(await request.body())
+        entries = partial(repository.index, models, endpoints, ready)
+        return json_answer(await example.in_thread(entries))
+
+    routes = APIRouter(tags=["model"])
+
+    @routes.get("/config", response_model=repository_schemas.Config)
+    async def config(model: Chosen) -> Response:
+        """The network as a configuration of Triton would describe it."""
+        return json_answer(repository.model_config(model))
+
+    @routes.get("/stats", response_model=repository_schemas.Statistics)
+    async def statistics(model: Chosen) -> Response:
+        """Counts and nanoseconds since the start, of the process that answers."""
+        return json_answer(repository.model_statistics([model]))
+
+    app.include_router(routes, prefix=_MODEL)
+    app.include_router(routes, prefix=_MODEL + _VERSION, dependencies=[Depends(known_version)])
+
+
+def _ready(body: bytes) -> bool:
+    """Whether only networks that are ready are wanted.
+
+    Raises:
+        ProtocolError: the body is no such question.
+    """
+    if not body.strip():
+        return False
+    try:
+        question = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ProtocolError(f"the body is not valid JSON: {error}") from None
+    ready = question.get("ready", False) if isinstance(question, dict) else None
+    if not isinstance(ready, bool):
+        raise ProtocolError("the body must be a JSON object; its field 'ready' true or false")
+    return ready

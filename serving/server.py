@@ -1,0 +1,207 @@
+"""Running the application: as one process or as several, from the first import to the last answer.
+
+At SIGTERM or SIGINT the server says at once that it is not ready, goes on for
+`Settings.shutdown_delay`, takes no new connections then, finishes the requests in flight, and
+ends with code 0. A second signal ends it at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+
+from serving import logs
+from serving.api import create_app
+from serving.connection import Connection, is_idle
+from serving.models import Models
+from serving.predictor import ModelError
+from serving.settings import Settings
+
+# Load balancers keep connections for 60 s: if they close them, no request meets a closed one.
+KEEP_ALIVE_SECONDS = 75
+# Between the last accepted connection and the end of the idle ones, whose next request may be on
+# its way: each answer now says that its connection ends.
+LAST_CALL_SECONDS = 1.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StartError(Exception):
+    """The server cannot start; the message says what to do."""
+
+
+class Config(uvicorn.Config):
+    """How uvicorn serves; goes to worker processes, where `load` makes the application."""
+
+    application: FastAPI
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        super().__init__(
+            "serving",  # only a name: `load_app` does not import it
+            http=Connection,
+            workers=settings.workers,
+            log_config=None,  # `serving.logs` does it
+            access_log=False,  # `serving.access` writes it
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=settings.drain_seconds,
+            ws_max_size=settings.max_body_bytes,
+            ws_per_message_deflate=False,  # deflating 60 kB of states costs more than it saves
+        )
+
+    def load_app(self) -> FastAPI:
+        """
+        Raises:
+            ModelError: see `Models`.
+            StartError: the page is wanted, but Gradio is not there.
+        """
+        logs.configure(self.settings)
+        models = Models(self.settings.model)
+        self.application = create_app(models, self.settings)
+        if self.settings.ui:
+            # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
+            os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+            os.environ["HF_HUB_OFFLINE"] = "1"
+            try:
+                from serving.app import mount  # seconds of import that --no-ui need not pay
+            except ModuleNotFoundError as error:
+                if error.name != "gradio":
+                    raise
+                raise StartError(
+                    "the page needs Gradio, which is not installed: give --no-ui, or "
+                    "`pip install` the packages of `page` in pyproject.toml"
+                ) from error
+            self.application = mount(self.application, models, self.settings)
+        return self.application
+
+
+class Server(uvicorn.Server):
+    """One process that serves."""
+
+    config: Config
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self._settings = config.settings
+        self._rpc = None  # gRPC's server
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._settings.grpc_port:
+            from serving.rpc import start_rpc  # 50 ms and 14 MB (measured)
+
+            try:
+                self._rpc = await start_rpc(self.config.application.state, self._settings)
+            except RuntimeError as error:
+                raise StartError(
+                    f"cannot listen on {self._settings.host}:{self._settings.grpc_port} for gRPC: "
+                    "choose another port with --grpc-port"
+                ) from error
+        await super().startup(sockets)
+        self.announce(sockets or [])
+
+    def announce(self, listeners: list[socket.socket]) -> None:
+        """Say that calls are taken, and where."""
+        announce(listeners)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in STOP_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        yield  # unlike uvicorn, which raises them anew: the exit code is 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.should_exit:
+            os._exit(128 + sig)  # the second one: at once, whatever threads still do
+        self._stop()
+
+    def _stop(self) -> None:
+        self.should_exit = True
+        if self.config.loaded:  # else it is a worker that still starts
+            self.config.application.state.gate.ready = False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop()
+        await asyncio.sleep(self._settings.shutdown_delay)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LAST_CALL_SECONDS
+        # The system resets connections that it has made and nobody has taken.
+        while loop.time() < end and any(map(_has_callers, sockets or [])):
+            await asyncio.sleep(0)
+        for listener in [*self.servers, *(sockets or [])]:
+            listener.close()
+        while loop.time() < end and any(map(is_idle, self.server_state.connections)):
+            await asyncio.sleep(0.05)
+        # Each open page holds a stream that Gradio ends at this event, else never.
+        for route in self.config.application.routes:
+            if event := getattr(getattr(route, "app", None), "stop_event", None):
+                event.set()
+        rpc_end = self._rpc.stop(self._settings.drain_seconds) if self._rpc else asyncio.sleep(0)
+        await asyncio.gather(super().shutdown(sockets), rpc_end)
+
+
+def _has_callers(listener: socket.socket) -> bool:
+    """Whether there are connections that wait to be accepted."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def announce(listeners: list[socket.socket]) -> None:
+    """Print where the server is."""
+    for listener in listeners:
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        logs.say(f"Scanline is at {url} and its API at {url}/docs (Ctrl-C ends it)")
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal ends it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        StartError: the port is taken, or a network cannot be used.
+    """
+    logs.configure(settings)
+    listener = _listen(settings.host, settings.port, "--port")
+    if settings.grpc_port:
+        _listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC takes it itself
+    try:
+        if settings.workers > 1:
+            from serving.workers import serve_by_several
+
+            Models(settings.model)  # so that a broken network is told once, not by each worker
+            return serve_by_several(Config(settings), listener)
+        config = Config(settings)
+        config.load()
+    except ModelError as error:
+        raise StartError(str(error)) from error
+    server = Server(config)
+    server.run(sockets=[listener])
+    return 0 if server.started else STARTUP_FAILURE
+
+
+def _listen(host: str, port: int, flag: str) -> socket.socket:
+    """Take the port before the slow imports, so that a taken one is told at once."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port}: {error.strerror}; "
+            f"choose another with --host and {flag}"
+        ) from error
+    return listener

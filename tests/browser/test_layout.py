@@ -1,0 +1,128 @@
+"""Everything has its place: on a phone the reading is in view, and nothing covers or crowds."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.browser.pen import SEVEN, draw, watch
+
+pytestmark = pytest.mark.browser
+
+PHONES = [(390, 844), (360, 740)]
+
+
+def phone(open_page, server, size, **options):
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    page = open_page(server.url, viewport=viewport, has_touch=True, is_mobile=True, **options)
+    watch(page)
+    return page
+
+
+def box(page, selector: str) -> dict[str, float]:
+    return page.locator(selector).first.bounding_box()
+
+
+@pytest.mark.parametrize("size", PHONES)
+def test_a_phones_first_screen_has_drawing_answer_time_and_reading(open_page, server, size):
+    page = phone(open_page, server, size, reduced_motion="no-preference")
+    pad = box(page, ".pad")
+    for beside in (".digit", ".bars"):
+        assert box(page, beside)["x"] >= pad["x"] + pad["width"]
+        assert box(page, beside)["y"] < pad["y"] + pad["height"]
+    last = box(page, ".bars li:last-child")
+    assert last["y"] + last["height"] <= pad["y"] + pad["height"] + 2
+    for part in (".image-panel .rows", ".belief-panel .rows", ".transport .play"):
+        where = box(page, part)
+        assert where["y"] + where["height"] <= size[1], part
+
+
+def test_a_phone_shows_how_the_opening_example_is_read(open_page, server):
+    page = phone(open_page, server, PHONES[1], reduced_motion="no-preference")
+    page.locator(".sweeping").wait_for()
+    head = box(page, ".image-panel .head.down")
+    assert 0 < head["y"] < PHONES[1][1]
+
+
+@pytest.mark.parametrize("size", PHONES)
+def test_a_phones_targets_are_large_enough(open_page, server, size):
+    page = phone(open_page, server, size)
+    for button in page.locator(".scanline button:visible, .scanline select:visible").all():
+        where = button.bounding_box()
+        assert where["height"] >= 44
+        assert where["width"] >= 24
+    for name in ("Undo", "Clear", "Picture", "Copy link", "Save"):
+        assert page.get_by_role("button", name=name).bounding_box()["width"] >= 44
+    assert box(page, ".play")["width"] >= 44
+
+
+def test_the_hint_never_lies_over_ink(open_page, server):
+    page = open_page(server.url)
+    watch(page)
+    pad, hint = box(page, ".pad"), box(page, ".origin")
+    assert hint["x"] >= pad["x"] + pad["width"]
+    assert page.locator(".pad-hint").inner_text() == ""
+    page.get_by_role("button", name="Clear").click()
+    assert page.locator(".pad-hint").inner_text() == "Draw a digit here"
+    assert page.locator(".origin").inner_text() == ""
+    draw(page, SEVEN)
+    assert page.locator(".pad-hint").inner_text() == ""
+
+
+@pytest.mark.parametrize("size", [(1440, 860), (1920, 1080), (1100, 800)])
+def test_the_parts_keep_apart(open_page, server, size):
+    page = open_page(server.url, viewport=dict(zip(("width", "height"), size, strict=True)))
+    order = [".title", ".words", ".tools", ".examples", ".bar", ".reading", ".legend"]
+    for above, below in pairwise(order):
+        upper = box(page, above)
+        assert box(page, below)["y"] >= upper["y"] + upper["height"], (above, below)
+    examples = box(page, ".examples")
+    assert box(page, ".bar")["y"] - examples["y"] - examples["height"] >= 12
+
+
+def test_everything_of_the_reading_fits_a_laptops_window(open_page, server):
+    page = open_page(server.url)
+    legend = box(page, ".legend .scale:visible")
+    assert legend["y"] + legend["height"] <= 860
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_networks_names_are_to_be_read_in_full(open_page, server, width):
+    page = open_page(server.url, viewport={"width": width, "height": 860})
+    for select in page.locator(".networks select").all():
+        fits = select.evaluate("""(select) => {
+          const style = getComputedStyle(select);
+          const context = document.createElement("canvas").getContext("2d");
+          context.font = style.font;
+          const widths = [...select.options].map(({ text }) => context.measureText(text).width);
+          const around = 2 * parseFloat(style.paddingLeft) + 24; // and the arrow
+          return Math.max(...widths) + around <= select.clientWidth;
+        }""")
+        assert fits
+
+
+def test_the_marked_rows_line_strikes_through_no_words(open_page, server):
+    page = open_page(server.url, viewport={"width": 390, "height": 844})
+    page.get_by_label("Compare with").select_option("elman")
+    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.get_by_role("slider", name="Row cursor").focus()
+    for _ in range(14):
+        page.keyboard.press("ArrowDown")
+    card = page.locator(".second .card")
+    card.scroll_into_view_if_needed()
+    at = card.evaluate("""(card) => {
+      const words = card.querySelector(".sentence").getBoundingClientRect();
+      return [words.x + words.width / 2, words.y + words.height / 2];
+    }""")
+    on_top = page.evaluate("([x, y]) => document.elementFromPoint(x, y).className", at)
+    assert on_top == "sentence"
+    assert card.evaluate("(card) => getComputedStyle(card).position") == "relative"
+    page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert card.evaluate("(card) => getComputedStyle(card).backgroundColor") == page_colour
+
+
+def test_the_foot_leads_to_the_api(open_page, server):
+    page = open_page(server.url)
+    link = page.get_by_role("link", name="HTTP API")
+    assert link.evaluate("(link) => link.href") == f"{server.url.rstrip('/')}/docs"
+    assert page.request.get(f"{server.url.rstrip('/')}/docs").status == 200
+    page.get_by_text("Use via API").wait_for()
