@@ -49,7 +49,6 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SCANLINE_HOST=0.0.0.0 \
     SCANLINE_PORT=7860
-USER 1000:1000
 # gRPC listens where SCANLINE_GRPC_PORT=9000 is set.
 EXPOSE 7860 9000
 STOPSIGNAL SIGTERM
@@ -75,7 +74,9 @@ FROM service AS api
 ENV SCANLINE_UI=0
 COPY --from=bytecode-api /venv /venv
 COPY --from=app /app /app
+USER 1000:1000
 
 FROM service AS page
 COPY --from=bytecode-page /venv /venv
 COPY --from=app /app /app
+USER 1000:1000

@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton screenshots lint format bench proto lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton screenshots image sbom audit lint format bench proto lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -36,6 +36,28 @@ test-browser: $(VENV)/.full  ## run the tests in a real Chromium
 screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots
 
+image:  ## build the container; TARGET=api: without the page
+	@test -n "$(ENGINE)" || { echo "no Docker, Podman or Buildah found: install one" \
+		"(apt-get install podman), or name its command by ENGINE="; exit 2; }
+	$(ENGINE) build $(if $(filter podman buildah,$(notdir $(ENGINE))),--format docker) \
+		-t $(IMAGE) --target $(TARGET) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg REVISION=$$(git describe --always --abbrev=40 --dirty --exclude='*') \
+		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) --build-arg SOURCE=$(SOURCE) $(ARGS) .
+IMAGE ?= scanline
+TARGET ?= page
+ENGINE ?= $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name))))
+
+sbom: .venv-sbom/.done $(VENV)/.full  ## list what the container installs in sbom.json (CycloneDX)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --validate \
+		--output-reproducible --pyproject pyproject.toml -o sbom.json .venv-sbom/bin/python
+
+audit: $(VENV)/.full  ## look all pinned packages up in PyPI's advisories (ARGS="-s osv": in OSV's)
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements-serve.txt \
+		-r requirements.txt $(ARGS) || { echo "Not clean. If it says above that a package was not" \
+		"found or a host not resolved, no advisories can be had from here, and nothing was" \
+		"looked up: run make audit on a machine that reaches them."; exit 1; }
+
 test-container: $(VENV)/.full  ## build and run the Dockerfile (docker, or CONTAINER_SH=script)
 	$(BIN)/python -m pytest -s -m container tests/container $(ARGS)
 
@@ -48,6 +70,8 @@ test-triton: $(VENV)/.full .venv-triton/.done  ## serve an exported repository b
 lint: $(VENV)/.full  ## check style and common mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run
 
 format: $(VENV)/.full  ## mend what lint can mend
 	$(BIN)/ruff check --fix .
@@ -71,7 +95,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock"
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) .venv-ray .venv-triton export .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ray .venv-sbom sbom.json .venv-triton export .pytest_cache .ruff_cache
 
 # The environment: serving's packages first; the rest, TensorFlow among it, on demand.
 $(BIN)/python:
@@ -81,6 +105,12 @@ $(BIN)/python:
 
 $(VENV)/.serve: requirements-serve.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+.venv-sbom/.done: requirements-serve.txt | $(BIN)/python
+	$(PYTHON) -m venv --clear --without-pip .venv-sbom
+	$(BIN)/python -m pip --python .venv-sbom install -q --disable-pip-version-check \
+		-r requirements-serve.txt
 	@touch $@
 
 .venv-ray/.done: requirements-serve.txt deploy/ray/requirements.txt deploy/ray/requirements-test.txt

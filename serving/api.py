@@ -23,15 +23,18 @@ from serving.endpoints import Endpoints
 from serving.errors import answer_errors
 from serving.gate import Gate, GateKeeper
 from serving.guard import guard
-from serving.infer import InferRoute
+from serving.infer import InferRoute, Shortcut
 from serving.models import Models
 from serving.repository_routes import add_repository
 from serving.settings import Settings
 from serving.v2 import INFER, SERVER_VERSION, add_protocol
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"}
+    "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"},
+    503: {"model": schemas.Error, "description": "Full, or about to stop: see Retry-After"},
 }
+# So many pictures are decoded at a time; one of 25 million pixels takes up to 550 MB (measured).
+MOST_THREADS = 4
 
 
 def create_app(models: Models, settings: Settings) -> FastAPI:
@@ -48,9 +51,10 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         redoc_url=None,
         responses=_ERRORS,
     )
-    # As many threads as cores: this also bounds how many pictures are in memory at a time.
-    pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scanline")
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS), thread_name_prefix="scanline")
     app.state.metrics = watch = metrics.Metrics(models)
+    infer_routes: list[Route] = []
+    app.add_middleware(Shortcut, routes=infer_routes, handlers=app.exception_handlers)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes, seconds=settings.body_seconds)
     app.state.gate = gate = Gate(
         settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
@@ -63,7 +67,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.state.endpoints = endpoints = Endpoints(models, settings.max_batch, pool, watch.inferred)
     infer = InferRoute(endpoints, settings.max_body_bytes, partial(watch.decoded, INFER))
     add_repository(app, models, endpoints, endpoints(models.default.name))
-    add_protocol(app, endpoints, endpoints(models.default.name), infer)
+    infer_routes += add_protocol(app, endpoints, endpoints(models.default.name), infer)
     add_classify(app, models, settings, pool, watch)
     metrics.add_route(app, watch)
     unrouted = _Unrouted(app.router.routes[:])

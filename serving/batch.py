@@ -29,8 +29,9 @@ from tqdm import tqdm
 from serving.inputs import Input, InputError, Item, open_input
 from serving.models import find
 from serving.predictor import ModelError
-from serving.settings import Parser, Settings, paths, variable_of, whole
+from serving.settings import Parser, Settings, variable_of
 from serving.table import COLUMNS, Reader, Rows
+from serving.values import paths, whole
 
 STOPPED = 130
 _OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")

@@ -17,6 +17,8 @@ PICTURE_PATHS = frozenset({"/classify", "/live/picture"})
 # A body that comes in one piece is no larger: the server reads so much at a time.
 SMALL_BYTES = 64 * 1024
 RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
+# In a request's scope: what lets its connection rest after a refusal (`serving.connection`).
+REST = "scanline.rest"
 
 _FULL = "the server is full: try again in a second"
 _DRAINING = "the server is about to stop: ask another one"
@@ -96,6 +98,8 @@ class GateKeeper:
         visit = _Visit(self._gate, receive, length > SMALL_BYTES or scope["path"] in PICTURE_PATHS)
         if not visit.enter():
             await refuse(send, 503, _FULL, keep=length <= SMALL_BYTES)
+            if rest := scope.get(REST):
+                rest()
             return
         try:
             await self._app(scope, visit.receive, send)

@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import FrameType
 
 import uvicorn
@@ -61,7 +62,6 @@ class Config(uvicorn.Config):
         """
         Raises:
             ModelError: see `Models`.
-            StartError: the page is wanted, but Gradio is not there.
         """
         logs.configure(self.settings)
         models = Models(self.settings.model)
@@ -70,15 +70,8 @@ class Config(uvicorn.Config):
             # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
             os.environ["HF_HUB_OFFLINE"] = "1"
-            try:
-                from serving.app import mount  # seconds of import that --no-ui need not pay
-            except ModuleNotFoundError as error:
-                if error.name != "gradio":
-                    raise
-                raise StartError(
-                    "the page needs Gradio, which is not installed: give --no-ui, or "
-                    "`pip install` the packages of `page` in pyproject.toml"
-                ) from error
+            from serving.app import mount  # seconds of import that --no-ui need not pay
+
             self.application = mount(self.application, models, self.settings)
         return self.application
 
@@ -169,9 +162,14 @@ def serve(settings: Settings) -> int:
         The exit code.
 
     Raises:
-        StartError: the port is taken, or a network cannot be used.
+        StartError: the port is taken, a network cannot be used, or the page's packages are missing.
     """
     logs.configure(settings)
+    if settings.ui and find_spec("gradio") is None:
+        raise StartError(
+            "the page needs gradio, which is not installed: `pip install -r "
+            "requirements-serve.txt`, or --no-ui for the API alone"
+        )
     listener = _listen(settings.host, settings.port, "--port")
     if settings.grpc_port:
         _listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC takes it itself

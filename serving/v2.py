@@ -6,6 +6,7 @@ Source: inference_rest.md of github.com/kserve/open-inference-protocol.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Response
+from starlette.routing import Route
 
 from serving import binary, infer_schema, schemas
 from serving.endpoints import Endpoint, Endpoints
@@ -23,7 +24,9 @@ _VERSION = "/versions/{version}"
 INFER = f"{_MODEL}/infer"
 
 
-def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute) -> None:
+def add_protocol(
+    app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute
+) -> list[Route]:
     """Add the routes to `app`.
 
     Args:
@@ -31,7 +34,11 @@ def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: I
         endpoints: the networks.
         example: the one that /docs shows.
         infer: answers the inference requests.
+
+    Returns:
+        The routes that `infer` answers.
     """
+    infer_routes = []
     ModelName = Annotated[str, Path(examples=[example.name])]
     VersionName = Annotated[str, Path(examples=[example.version])]
 
@@ -73,7 +80,8 @@ def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: I
             responses=infer_schema.INFER_ANSWERS,
             tags=["model"],
         )(described)
-        app.router.routes[-1].app = infer  # FastAPI describes it, `infer` answers
+        infer_routes.append(app.router.routes[-1])
+        infer_routes[-1].app = infer  # FastAPI describes it, `infer` answers
 
     routes = APIRouter(tags=["model"])
 
@@ -87,3 +95,4 @@ def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: I
 
     app.include_router(routes, prefix=_MODEL)
     app.include_router(routes, prefix=_MODEL + _VERSION, dependencies=[Depends(known_version)])
+    return infer_routes

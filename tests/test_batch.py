@@ -319,7 +319,7 @@ def test_dead_worker_is_one_line_and_2(tmp_path, tiny_model):
     assert text.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["serving.__main__", "serving.batch"])
+@pytest.mark.parametrize("module", ["serving.server", "serving.batch"])
 def test_numpy_finds_one_thread_set_when_it_is_imported(module):
     code = (
         "import os, sys\n"

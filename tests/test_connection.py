@@ -8,7 +8,14 @@ from types import SimpleNamespace
 import pytest
 import uvicorn
 
-from serving.connection import HEAD_BYTES, Connection, is_idle, most_connections
+from serving.connection import (
+    HEAD_BYTES,
+    REST_SECONDS,
+    Connection,
+    is_idle,
+    most_connections,
+)
+from serving.gate import REST
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -71,7 +78,7 @@ def test_a_head_that_drips_is_408(before):
         if before:
             writer.write(before)
             await reader.readuntil(b"\r\n0\r\n\r\n")
-        answer = asyncio.create_task(reader.read())
+        answer = asyncio.create_task(reader.read(1000))  # before it is reset
         for byte in b"GET / HTTP/1.1\r\nX: " + b"a" * 1000:
             if answer.done():
                 break
@@ -158,6 +165,23 @@ def test_what_is_no_http_is_400_in_json():
         assert "HTTP/1.1" in error_of(await reader.read(), 400)
 
     scenario(steps)
+
+
+def test_after_a_refusal_the_next_request_is_read_a_little_later():
+    answered = []
+
+    async def full(scope, receive, send):
+        await application(scope, receive, send)
+        answered.append(asyncio.get_running_loop().time())
+        scope[REST]()
+
+    async def steps(_server, reader, writer):
+        for _ in range(2):
+            writer.write(GET)
+            assert b"200 OK" in await reader.readuntil(b"\r\n0\r\n\r\n")
+        assert answered[1] - answered[0] >= 0.9 * REST_SECONDS
+
+    scenario(steps, app=full)
 
 
 def test_one_connection_too_many_is_closed():

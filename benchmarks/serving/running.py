@@ -121,6 +121,7 @@ def take_cores() -> int:
     if len(cores) < 2:
         sys.exit("two cores are needed, one for the server and one for the load")
     os.sched_setaffinity(0, {cores[-2]})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or its servers would be left running
     return cores[-1]
 
 

@@ -7,6 +7,7 @@ import { RowCursor } from "./cursor.js";
 import { Options } from "./options.js";
 import { Pad } from "./pad.js";
 import { copyParts } from "./second-parts.js";
+import { Shortcuts } from "./shortcuts.js";
 import { View } from "./view.js";
 import * as words from "./words.js";
 
@@ -34,6 +35,7 @@ class App {
     Object.assign(this, { root, alert, config });
     this.events = new EventTarget();
     this.options = new Options();
+    this.shortcuts = new Shortcuts(root.querySelector(".uses-keys"));
     this.reading = null;
     // A drawing's number grows with every change, so a result is stale if it is lower than
     // one already shown.

@@ -1,5 +1,7 @@
 // One row cursor for all panels: hover shows a row, a click or the arrow keys pin it.
 
+import { isCommand, isTyping } from "./dom.js";
+
 const LEAP = 7; // rows of Page Up and Page Down: a quarter of the image
 const FREE_KEYS = ["ArrowUp", "ArrowDown", "Escape"]; // the others scroll the page
 
@@ -55,7 +57,7 @@ export class RowCursor {
   }
 
   #key(event) {
-    if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event) || isCommand(event) || event.target.matches("input")) return; // its own arrows
     if (!FREE_KEYS.includes(event.key) && !this.panels.some((panel) => panel.contains(event.target))) return;
     const last = this.steps - 1;
     const from = this.row;

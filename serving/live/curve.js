@@ -19,12 +19,13 @@ export class Curve {
   }
 
   /**
-   * @param heights 0 (bottom) to 1 (top) by row; null leaves a gap
+   * @param heights 0 (bottom) to 1 (top) by row; none for no line
    * @param ticks [{at: 0..1, text}] of the vertical axis
    */
   show(heights, ticks) {
     this.heights = heights;
-    this.line.setAttribute("d", this.#draw(heights));
+    const points = heights.map((height, row) => `${this.#place(row).toFixed(4)} ${(1 - height).toFixed(4)}`);
+    this.line.setAttribute("d", points.length ? `M${points.join("L")}` : "");
     const key = JSON.stringify(ticks);
     if (key === this.ticks) return;
     this.ticks = key;
@@ -48,21 +49,6 @@ export class Curve {
 
   #place(row) {
     return row / (this.rows - 1);
-  }
-
-  #draw(heights) {
-    let isDown = false;
-    return heights
-      .map((height, row) => {
-        if (height === null) {
-          isDown = false;
-          return "";
-        }
-        const command = isDown ? "L" : "M";
-        isDown = true;
-        return `${command}${this.#place(row).toFixed(4)} ${(1 - height).toFixed(4)}`;
-      })
-      .join("");
   }
 
   #label(kind, text, { left, top }) {

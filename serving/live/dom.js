@@ -1,8 +1,11 @@
-/** Whether a key press belongs to a form's field, or to the browser. */
-export function isTyping({ target, ctrlKey, metaKey, altKey }) {
-  if (ctrlKey || metaKey || altKey) return true;
-  return target.matches("input:not([type=range]), textarea, select, [contenteditable]");
-}
+// Boxes, choices and sliders take no letters.
+const FIELDS = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]";
+
+/** Whether a key press writes into a form's field. */
+export const isTyping = ({ target }) => target.matches(FIELDS);
+
+/** Whether a key press is a command, as a rule the browser's own. */
+export const isCommand = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
 
 // Most readings change little of the page, and an equal text written again costs a layout.
 
@@ -14,6 +17,11 @@ export function setText(element, text) {
 export function leave(element) {
   if (!element.contains(document.activeElement)) return;
   element.closest(".scanline").querySelector(".pad-ink").focus({ preventScroll: true });
+}
+
+/** @param properties of the element: className, title ... */
+export function button(textContent, properties = {}) {
+  return Object.assign(document.createElement("button"), { type: "button", textContent, ...properties });
 }
 
 /** A select with its label, at the end of `place`. */

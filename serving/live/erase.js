@@ -1,6 +1,6 @@
 // What the answer would be without a row or a stroke: told at once, and shown on request.
 
-import { setText } from "./dom.js";
+import { button, setText } from "./dom.js";
 import { flippingRows, isGuess, likeliest } from "./why.js";
 import * as words from "./words.js";
 
@@ -14,10 +14,7 @@ export class Erase {
     this.find = (selector) => root.querySelector(selector);
     this.button = this.find(".erase");
     this.button.addEventListener("click", () => this.#toggle());
-    root.ownerDocument.addEventListener("keydown", (event) => {
-      if (event.target.matches("input:not([type=radio], [type=checkbox]), textarea, select")) return;
-      if (event.key === "e" && !event.ctrlKey && !event.metaKey && !event.altKey) this.#toggle();
-    });
+    app.shortcuts.add("e", () => this.#toggle(), this.button);
     events.addEventListener("row", () => this.#show());
     events.addEventListener("drawing", () => {
       this.stroke = null;
@@ -110,8 +107,7 @@ export class Erase {
   }
 
   #chip(index) {
-    const chip = document.createElement("button");
-    chip.type = "button";
+    const chip = button("");
     chip.innerHTML = "<b></b><small></small>";
     for (const [event, stroke] of [["pointerenter", index], ["pointerleave", null], ["focus", index], ["blur", null]]) {
       chip.addEventListener(event, () => this.#look(stroke));

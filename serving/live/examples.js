@@ -1,7 +1,7 @@
 // Examples: our own ten digits, and "Surprise me", which writes one differently each time.
 
 import { address } from "./app.js";
-import { isTyping } from "./dom.js";
+import { button } from "./dom.js";
 import { choose, vary } from "./hand.js";
 import { notify } from "./notice.js";
 import { replay } from "./replay.js";
@@ -9,7 +9,7 @@ import * as words from "./words.js";
 
 const SURPRISE_KEY = "s";
 
-export function installExamples({ root, pad, events }) {
+export function installExamples({ root, pad, events, shortcuts }) {
   const place = root.querySelector(".examples");
   let loading = null;
   let newest = 0; // of the examples asked for
@@ -47,28 +47,17 @@ export function installExamples({ root, pad, events }) {
       return vary(last);
     });
 
+  const offer = (text, title, key, onclick) => {
+    const element = button(text, { title, onclick });
+    place.append(element);
+    shortcuts.add(key, onclick, element);
+  };
   for (let digit = 0; digit < 10; digit++) {
-    place.append(button(String(digit), words.example(digit), digit, () => drawDigit(digit)));
+    offer(digit, words.example(digit), String(digit), () => drawDigit(digit));
   }
-  place.append(button(words.SURPRISE, words.SURPRISE_TITLE, SURPRISE_KEY, surprise));
-
-  root.ownerDocument.addEventListener("keydown", (event) => {
-    if (isTyping(event) || event.repeat) return;
-    if (/^[0-9]$/.test(event.key)) drawDigit(event.key);
-    else if (event.key.toLowerCase() === SURPRISE_KEY) surprise();
-    else return;
-    event.preventDefault();
-  });
+  offer(words.SURPRISE, words.SURPRISE_TITLE, SURPRISE_KEY, surprise);
   // Early, so that the first example starts at once, but after the page's first picture.
   events.addEventListener("reading", () => templates().catch(() => {}), { once: true });
-}
-
-function button(text, title, key, onClick) {
-  const element = document.createElement("button");
-  Object.assign(element, { type: "button", textContent: text, title });
-  element.setAttribute("aria-keyshortcuts", key);
-  element.addEventListener("click", onClick);
-  return element;
 }
 
 async function load() {

@@ -99,15 +99,14 @@ export class Explainer {
  * What a frame holds, by the names that the page uses. Tensors are {shape, data}:
  * influence (28), gradient (28, 28), erasedRows (28, 10), throughTime (28); erasedStrokes (n, 10)
  * or null; states (28, units) by the output's name. digit is explained, beliefDigit is the
- * last belief's, between is the verdict's. The explanation has besides the `reading` of the same
+ * last belief's. The explanation has besides the `reading` of the same
  * drawing.
  */
-function named({ sequence, digit, between, belief_digit, tensors }, names) {
+function named({ sequence, digit, belief_digit, tensors }, names) {
   const states = Object.entries(names.states).map(([output, name]) => [output, tensors[name]]);
   return {
     sequence,
     digit,
-    between,
     beliefDigit: belief_digit,
     gradient: tensors[names.rowGradient],
     influence: tensors[names.rowInfluence],

@@ -2,12 +2,12 @@
 // memory has moved since the stroke began. It fades once the pen rests.
 
 import { setText } from "./dom.js";
+import { DIRECTIONS } from "./panels.js";
 import * as words from "./words.js";
 
 const LONGEST = 24; // canvas pixels of a bar
 const NOTICED = 0.05; // of the strongest change; less does not count as changed
 const PAUSE = 100; // milliseconds from one picture to the next: the reading comes first
-const DIRECTIONS = ["forward", "backward"];
 
 export function installGhost(app) {
   new Ghost(app);

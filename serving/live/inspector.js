@@ -2,12 +2,10 @@
 
 import { address } from "./app.js";
 import { Curve } from "./curve.js";
-import { setText } from "./dom.js";
-import { diverging, Heatmap } from "./panels.js";
+import { button, setText } from "./dom.js";
+import { DIRECTIONS, diverging, Heatmap } from "./panels.js";
 import { Picker } from "./picker.js";
 import * as words from "./words.js";
-
-const DIRECTIONS = ["forward", "backward"];
 
 export function installInspector(app) {
   const inspector = new Inspector(app);
@@ -114,16 +112,14 @@ class Inspector {
     const sizes = bars(partners.map(({ weight }) => weight));
     list.replaceChildren(
       ...partners.map(({ unit, weight }, i) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.setAttribute("aria-label", words.partnerLabel(unit, weight));
-        button.append(item(unit, sizes[i], "span"));
-        button.addEventListener("click", async () => {
+        const partner = button("", { ariaLabel: words.partnerLabel(unit, weight) });
+        partner.append(item(unit, sizes[i], "span"));
+        partner.addEventListener("click", async () => {
           await this.open(this.direction, unit);
           this.find("h2").focus({ preventScroll: true }); // the button is no more
         });
         const entry = document.createElement("li");
-        entry.append(button);
+        entry.append(partner);
         return entry;
       }),
     );

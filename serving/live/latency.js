@@ -5,7 +5,7 @@ import * as words from "./words.js";
 
 const KEPT = 50; // readings that the median is of
 
-export function installLatency({ root, events, options }) {
+export function installLatency({ root, events, options, pad }) {
   const element = document.createElement("p");
   element.className = "latency";
   element.innerHTML = "<label><input type='checkbox' role='switch'><span></span></label> <span class='figures'></span>";
@@ -30,7 +30,9 @@ export function installLatency({ root, events, options }) {
   options.changed("latency", follow);
   follow(options.get("latency"));
 
-  events.addEventListener("drawing", ({ detail }) => box.checked && waiting.push(detail));
+  events.addEventListener("drawing", ({ detail }) => {
+    if (box.checked && pad.pointer !== null) waiting.push(detail); // undo and examples have no pen
+  });
   events.addEventListener("model", () => (waiting = []));
   events.addEventListener("reading", ({ detail: { sequence, milliseconds } }) => {
     if (!box.checked) return;

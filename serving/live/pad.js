@@ -39,6 +39,7 @@ export class Pad {
     this.history = []; // earlier {strokes, image, isExample}; once finished they never change
     this.pointer = null; // id of the pointer that draws; a second finger is ignored
     this.context = canvas.getContext("2d", { desynchronized: true });
+    this.ink = getComputedStyle(canvas).getPropertyValue("--ink-full");
     canvas.addEventListener("pointerdown", (event) => this.#start(event));
     canvas.addEventListener(MOVE, (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#finish(event));
@@ -193,7 +194,7 @@ export class Pad {
     const side = this.canvas.width;
     context.lineWidth = this.brush * side;
     context.lineCap = "round";
-    context.strokeStyle = "#fff";
+    context.strokeStyle = this.ink;
     context.beginPath();
     context.moveTo(fromX * side, fromY * side);
     context.lineTo(toX * side, toY * side + 0.01); // a line without length is not painted

@@ -2,6 +2,13 @@
 
 import { pick } from "./colours.js";
 
+/** The readers that a layer may have. */
+export const DIRECTIONS = ["forward", "backward"];
+
+// Of values without bounds, the part that the colours tell apart. A few can be fifty times as
+// strong as all others, which would then look dead.
+export const TOLD_APART = 0.99;
+
 /** Paints a (rows, columns) tensor onto a canvas; columns may be reordered and spaced. */
 export class Heatmap {
   constructor(canvas) {

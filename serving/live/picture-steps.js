@@ -1,7 +1,7 @@
 // How a picture became 28 × 28: its stages as a row of small pictures, to be closed and
 // opened again for as long as the pad shows it.
 
-import { leave } from "./dom.js";
+import { button, leave } from "./dom.js";
 import * as words from "./words.js";
 
 export class PictureSteps {
@@ -10,7 +10,7 @@ export class PictureSteps {
     this.known = new WeakMap(); // the server's answer for each image that was on the pad
     this.shown = null;
 
-    this.opener = button("steps-open", words.STEPS_OPEN);
+    this.opener = button(words.STEPS_OPEN, { className: "steps-open" });
     this.opener.hidden = true;
     this.opener.setAttribute("aria-expanded", "false");
     this.opener.setAttribute("aria-controls", "picture-steps");
@@ -24,7 +24,7 @@ export class PictureSteps {
     this.panel.querySelector("h2").textContent = words.STEPS_TITLE;
     this.list = this.panel.querySelector("ol");
     this.list.setAttribute("aria-label", words.STEPS_TITLE);
-    const close = button("steps-close", "×");
+    const close = button("×", { className: "steps-close" });
     close.setAttribute("aria-label", words.CLOSE);
     close.addEventListener("click", () => this.#close());
     this.panel.querySelector("header").append(close);
@@ -74,11 +74,5 @@ function item({ name, image }, { inverted }) {
   element.querySelector("img").src = image;
   element.querySelector("b").textContent = title;
   element.querySelector("small").textContent = explanation;
-  return element;
-}
-
-function button(className, text) {
-  const element = Object.assign(document.createElement("button"), { type: "button", className });
-  element.textContent = text;
   return element;
 }

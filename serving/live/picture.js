@@ -3,7 +3,7 @@
 
 import { address } from "./app.js";
 import { Camera } from "./camera.js";
-import { setText } from "./dom.js";
+import { button, setText } from "./dom.js";
 import { Menu } from "./menu.js";
 import { PictureSteps } from "./picture-steps.js";
 import * as words from "./words.js";
@@ -64,14 +64,12 @@ function offer(place, { bring, camera }) {
     if (input.files.length) bring(input.files[0]);
     input.value = ""; // or the same file could not be chosen again
   });
-  const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "opens", title: words.PICTURE_TITLE });
-  button.textContent = words.PICTURE;
+  const opener = button(words.PICTURE, { className: "opens", title: words.PICTURE_TITLE });
   const around = Object.assign(document.createElement("div"), { className: "picture" });
-  around.append(button);
+  around.append(opener);
   place.append(around);
   const items = Object.entries(words.PICTURE_FROM).map(([name, texts]) => [name, ...texts]);
-  new Menu(button, items, (name) => (name === "camera" ? camera.open() : input.click()));
+  new Menu(opener, items, (name) => (name === "camera" ? camera.open() : input.click()));
 }
 
 /** Take files dropped anywhere on the page; `say` what letting go would do, "" for nothing. */

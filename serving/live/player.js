@@ -1,6 +1,6 @@
 // Time: the readers sweep over the rows from both ends, played, stepped or scrubbed.
 
-import { isTyping, setText } from "./dom.js";
+import { setText } from "./dom.js";
 import * as words from "./words.js";
 
 const STEP = 250; // milliseconds a row at speed 1
@@ -82,7 +82,8 @@ class Player {
     if (by > 0 && this.time === this.#end) this.stop();
     else this.seek((this.time ?? (by > 0 ? 0 : this.#end)) + by);
     const { root } = this.app;
-    if (this.app.reading?.has_ink) setText(root.querySelector(".spoken"), root.querySelector(".sentence").textContent);
+    if (!this.app.reading?.has_ink) return;
+    setText(root.querySelector(".spoken"), root.querySelector(".sentence").textContent);
   }
 
   #schedule() {
@@ -132,7 +133,7 @@ class Player {
   }
 
   #listen() {
-    const { events, options, cursor } = this.app;
+    const { root, events, options, cursor, shortcuts } = this.app;
     const { back, play, on } = this.buttons;
     const toggle = () => (this.#isPlaying ? this.pause() : this.play());
     play.addEventListener("click", toggle);
@@ -158,15 +159,10 @@ class Player {
     });
     this.#playOnce();
 
-    const keys = { " ": toggle, ",": () => this.step(-1), ".": () => this.step(1) };
-    this.app.root.ownerDocument.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.stop();
-      if (isTyping(event) || !(event.key in keys)) return;
-      // Space presses the button that has the focus.
-      if (event.key === " " && (event.repeat || event.target.matches("button, a, summary"))) return;
-      event.preventDefault();
-      keys[event.key]();
-    });
+    shortcuts.add(" ", toggle, play);
+    shortcuts.add(",", () => this.step(-1), back, { repeats: true });
+    shortcuts.add(".", () => this.step(1), on, { repeats: true });
+    root.ownerDocument.addEventListener("keydown", ({ key }) => key === "Escape" && this.stop());
   }
 
   /** When the first example has been drawn, unless someone has begun to do something. */

@@ -2,6 +2,7 @@
 
 import { argmax } from "./answer.js";
 import { copy } from "./clipboard.js";
+import { button } from "./dom.js";
 import { linkTo } from "./fragment.js";
 import { Menu } from "./menu.js";
 import { notify } from "./notice.js";
@@ -11,9 +12,7 @@ export function installTake(app) {
   const { root } = app;
   const place = root.querySelector(".take");
   const link = button(words.COPY_LINK);
-  const save = button(words.SAVE);
-  save.title = words.SAVE_TITLE;
-  save.classList.add("opens");
+  const save = button(words.SAVE, { title: words.SAVE_TITLE, className: "opens" });
   place.append(link, save);
 
   link.addEventListener("click", async () => {
@@ -66,11 +65,4 @@ function keep(blob, name) {
   anchor.download = name;
   anchor.click();
   setTimeout(() => URL.revokeObjectURL(anchor.href), 60_000); // the browser reads it meanwhile
-}
-
-function button(text) {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  return element;
 }

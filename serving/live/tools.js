@@ -1,6 +1,6 @@
 // Undo and clear, by button and by key.
 
-import { leave, setText } from "./dom.js";
+import { isTyping, leave, setText } from "./dom.js";
 import * as words from "./words.js";
 
 export function installTools({ root, pad, cursor, events }) {
@@ -13,7 +13,7 @@ export function installTools({ root, pad, cursor, events }) {
   undo.addEventListener("click", () => pad.undo());
   clear.addEventListener("click", clearAll);
   root.ownerDocument.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, textarea, select")) return;
+    if (isTyping(event)) return;
     const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
     if (isUndo) pad.undo();
     else if (event.key === "Delete") clearAll();

@@ -2,25 +2,13 @@
 // and can paint itself anew whenever one of them, or the theme, changes.
 
 import { Answer, argmax } from "./answer.js";
-import { firstInk, isBelieved, Leaders, leaders, settledAt } from "./belief.js";
+import { firstInk, isBelieved, Leaders, leaders } from "./belief.js";
 import { readPalette } from "./colours.js";
 import { setText } from "./dom.js";
-import {
-  compressed,
-  diverging,
-  extent,
-  groupColumns,
-  Heatmap,
-  linear,
-  paintRamp,
-  quantile,
-} from "./panels.js";
+import { Heatmap, linear, paintRamp } from "./panels.js";
+import { label, States } from "./states.js";
+import { tell } from "./telling.js";
 import * as words from "./words.js";
-
-const DIRECTIONS = ["forward", "backward"];
-// Of unbounded states, the part that the colours tell apart. A few units can be fifty times as
-// strong as all others, which would then look dead.
-const TOLD_APART = 0.99;
 
 export class View {
   /**
@@ -38,11 +26,12 @@ export class View {
     const digits = Array.from({ length: 10 }, (_, digit) => digit);
     this.answer = new Answer(this.find(".answer"), digits.length);
     this.leaders = new Leaders(this.find(".leaders"));
-    const names = ["image", "belief", ...DIRECTIONS].filter((n) => this.find(`canvas.${n}`));
-    this.maps = Object.fromEntries(names.map((n) => [n, new Heatmap(this.find(`canvas.${n}`))]));
+    const names = ["image", "belief"].filter((name) => this.find(`canvas.${name}`));
+    this.maps = Object.fromEntries(names.map((name) => [name, new Heatmap(this.find(`canvas.${name}`))]));
+    this.states = new States(root);
     this.maps.image?.layOut(config.steps, [...Array(config.pixels).keys()]);
     this.maps.belief.layOut(config.steps, digits);
-    this.#labels(this.find(".digits"), digits.map((digit) => ({ digit, at: digit + 0.5 })), 10);
+    label(this.find(".digits"), digits.map((digit) => ({ digit, at: digit + 0.5 })), digits.length);
     this.#axis(config.steps);
     this.configure(config);
     this.#watchTheme();
@@ -143,7 +132,7 @@ export class View {
     this.find(".forward-note").textContent = notes.forward;
     this.find(".backward-note").textContent = notes.backward;
     this.find(".belief-note").textContent = notes.belief;
-    for (const direction of this.#directions()) this.#layOutStates(direction);
+    this.states.configure(this.config, this.layer);
     this.find(`.layers input[value="${number}"]`).checked = true;
     this.#paintStates();
     this.#say();
@@ -185,101 +174,21 @@ export class View {
     return { image: tensors[image] ?? null, belief: tensors[belief] ?? null };
   }
 
-  #directions() {
-    return DIRECTIONS.filter((direction) => this.layer[direction]);
-  }
-
-  #layOutStates(direction) {
-    const { groups } = this.layer[direction];
-    const columns = groupColumns(groups);
-    this.maps[direction].layOut(this.config.steps, columns);
-    let from = 0;
-    const labels = groups.map(({ digit, units }) => {
-      const label = { digit, at: from + units.length / 2, title: words.groupTitle(digit, units.length) };
-      from += units.length + 1;
-      return label;
-    });
-    this.#labels(this.find(`.${direction}-panel .groups`), labels, columns.length);
-  }
-
   #paintStates() {
     if (!this.palette) return;
-    const states = this.#directions().map((direction) => {
-      return this.#hasInk ? this.reading.tensors[this.layer[direction].name] : null;
-    });
-    const [low, high] = this.config.range ?? extent(states.filter(Boolean));
-    // Both directions of one layer share a scale, with 0 in its middle.
-    const reach = Math.max(Math.abs(low), Math.abs(high));
-    const most = Number.isFinite(reach) && reach > 0 ? reach : 1;
-    const limit = (!this.config.range && quantile(states.filter(Boolean), TOLD_APART)) || most;
-    const isCut = limit < most;
-    // Unbounded states have a long tail: their colours go by the square root.
-    const scale = this.config.range ? diverging(limit) : compressed(limit);
-    this.#directions().forEach((direction, i) => {
-      this.maps[direction].paint(states[i], this.palette.state, scale);
-    });
-    const oneSided = low >= 0;
-    if (oneSided !== this.oneSided) {
-      this.oneSided = oneSided;
-      paintRamp(this.find(".scale-ramp"), this.palette.state, oneSided ? 0.5 : 0);
-    }
-    setText(this.find(".scale-low"), oneSided ? "0" : words.end(-limit, isCut));
-    setText(this.find(".scale-middle"), words.number(oneSided ? limit / 4 : 0));
-    setText(this.find(".scale-high"), words.end(limit, isCut));
+    this.states.paint(this.#hasInk ? this.reading.tensors : null, this.palette.state);
   }
 
-  /** Put the marked row, or the whole reading, into words. */
   #say() {
-    const { steps, layers } = this.config;
-    const slider = this.find(".axis");
-    const hasBackward = Boolean(layers[0].backward);
-    let sentence = this.reading ? words.NO_INK : words.WAITING;
-    let knowledge = "";
-    if (this.stale) {
-      sentence = this.stale;
-    } else if (this.#hasInk && this.leading) {
-      const settled = settledAt(this.leading, this.ink);
-      const { verdict } = this.reading;
-      sentence = words.overview({
-        steps,
-        settledRow: settled === null ? null : settled + 1,
-        lastDigit: this.leading.at(-1).digit,
-        answer: argmax(this.#answer),
-        ...verdict,
-      });
-      knowledge = words.invitation({ layer: this.layer.number, hasBackward, ...verdict });
-      if (this.row !== null) {
-        const row = this.row + 1;
-        sentence = words.atRow({ row, steps, ...this.leading[this.row], inkAbove: this.row >= this.ink });
-        knowledge = words.knowledge({ row, steps, layer: this.layer.number, hasBackward, ...verdict });
-      } else if (this.time !== null) {
-        ({ sentence, knowledge } = this.#sayTime(hasBackward));
-      }
-    }
+    const { sentence, knowledge } = tell(this);
     setText(this.find(".sentence"), sentence);
     setText(this.find(".knowledge"), knowledge);
+    const slider = this.find(".axis");
     slider.setAttribute("aria-valuenow", this.row === null ? 1 : this.row + 1);
     // While a drawing changes, a screen reader would have to say every reading of it.
     if (this.row === this.toldRow && !this.isAtRest) return;
     this.toldRow = this.row;
     slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
-  }
-
-  /** Where the readers are in their sweep, and what that tells them. */
-  #sayTime(hasBackward) {
-    const { time } = this;
-    const leader = this.leading[time - 1];
-    return words.sweep({
-      time,
-      steps: this.config.steps,
-      layer: this.layer.number,
-      hasBackward,
-      digit: leader?.digit,
-      isBelieved: Boolean(leader) && isBelieved(leader, time - 1, this.ink),
-      inkAbove: time > this.ink,
-      answer: argmax(this.#answer),
-      ...this.reading.verdict,
-    });
   }
 
   #axis(steps) {
@@ -290,18 +199,6 @@ export class View {
       this.find(".axis").append(tick);
     }
     this.find(".axis").setAttribute("aria-valuemax", steps);
-  }
-
-  #labels(element, labels, columns) {
-    element.replaceChildren(
-      ...labels.map(({ digit, at, title = "" }) => {
-        const label = document.createElement("span");
-        label.textContent = digit;
-        label.title = title;
-        label.style.left = `${(100 * at) / columns}%`;
-        return label;
-      }),
-    );
   }
 
   #layerChoice() {
@@ -321,7 +218,6 @@ export class View {
   #watchTheme() {
     const repaint = () => {
       this.palette = readPalette(this.root);
-      this.oneSided = null;
       paintRamp(this.find(".belief-ramp"), this.palette.belief);
       const why = this.find(".why-ramp"); // a second network's view has none
       if (why) paintRamp(why, this.palette.state);

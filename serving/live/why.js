@@ -3,19 +3,18 @@
 
 import { argmax } from "./answer.js";
 import { setText } from "./dom.js";
-import { compressed, diverging, groupColumns, Heatmap, quantile } from "./panels.js";
+import { compressed, diverging, groupColumns, Heatmap, quantile, TOLD_APART } from "./panels.js";
 import * as words from "./words.js";
 
 const HALF = 60; // canvas pixels of the longest bar
 const MOST = 0.5; // rows that carry more than this share have decided
-const TOLD_APART = 0.99; // of all gradients; a few are far stronger than the rest
 const CELL = 10; // canvas pixels of one pixel of the image
 
 /**
  * The shortest run of rows, 0 for the top, that carries more than half of all that speaks for the
  * digit: {from, to}, or null where nothing does.
  */
-export function decidingRows(influence) {
+function decidingRows(influence) {
   const gains = Array.from(influence, (value) => Math.max(0, value));
   const enough = MOST * gains.reduce((sum, gain) => sum + gain, 0);
   if (!enough) return null;

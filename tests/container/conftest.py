@@ -93,7 +93,7 @@ def url_of(container: Container) -> str:
 
 def picture(name: str, side: int = 100) -> bytes:
     """A drawing as the file of a picture with `side` pixels to the side, black on white."""
-    drawing = 255 - render(DRAWINGS[name], side)
+    drawing = np.rint(255 - render(DRAWINGS[name], 100)).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(np.rint(drawing).astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(drawing).resize((side, side)).save(buffer, "PNG")
     return buffer.getvalue()
