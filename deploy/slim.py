@@ -49,12 +49,11 @@ def slim(folder: Path, unused: dict[str, str]) -> dict[str, int]:
         paths = sorted(folder.glob(pattern))
         if not paths:
             raise MissingError(f"{folder} has no {pattern}: mend deploy/slim.py")
-        freed[pattern] = sum(map(_size, paths))
+        freed[pattern] = 0
         for path in paths:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            if path.exists():  # else it went with a folder around it
+                freed[pattern] += _size(path)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     return freed
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from deploy.slim import UNUSED, MissingError, slim
-from tests.running import free_port, port_of, serving
+from tests.live_server import free_port
+from tests.running import port_of, serving
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,14 +52,29 @@ def test_the_lock_files_agree():
     assert not {"tensorflow", "keras", "onnx", "scipy", "matplotlib"} & page.keys()
 
 
-def test_the_health_check_follows_the_port(live_port):
+def test_the_health_check_follows_the_port(tiny_model):
     """It passes where a server is ready, and fails where none is."""
     [command] = re.findall(r"^ +CMD (\[.+\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     _, *arguments = json.loads(command)
-    for port, code in ((live_port, 0), (free_port(), 1)):
-        environ = os.environ | {"SCANLINE_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
-        done = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True)
-        assert done.returncode == code
+    with serving("--model", str(tiny_model)) as process:
+        for port, code in ((port_of(process), 0), (free_port(), 1)):
+            environ = os.environ | {"SCANLINE_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
+            done = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True)
+            assert done.returncode == code
+
+
+def test_a_signal_from_before_the_first_line_is_not_lost():
+    """The Dockerfile has it blocked, so that process 1 keeps it until `serving` has a handler."""
+
+    def send_blocked() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.raise_signal(signal.SIGTERM)
+
+    command = [sys.executable, "-m", "serving", "--no-ui", "--port", "0"]
+    done = subprocess.run(
+        command, cwd=ROOT, preexec_fn=send_blocked, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_slim_deletes_only_what_it_names(tmp_path):

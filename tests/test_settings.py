@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.predictor import RELEASE
-from serving.settings import Settings, variable_of
+from serving.settings import Settings, _shown, variable_of
 
 
 def test_defaults_serve_this_machine_only():
@@ -101,3 +101,12 @@ def test_help_lists_every_variable_and_default(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "SCANLINE_MODEL, default: model/release" in text
     assert all(variable_of(setting.name) in text for setting in fields(Settings))
+
+
+def test_the_readme_lists_every_setting_as_it_is():
+    lines = (Path(__file__).parent.parent / "README.md").read_text().splitlines()
+    for setting in fields(Settings):
+        name, metadata = setting.name, setting.metadata
+        flag = f"`--{name.replace('_', '-')}`" if metadata["flag"] else "(variable only)"
+        default = _shown(setting.default)
+        assert f"| {flag}, `{variable_of(name)}` | {default} | {metadata['help']} |" in lines
