@@ -37,7 +37,7 @@ screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots
 
 image:  ## build the container; TARGET=api: without the page
-	@test -n "$(ENGINE)" || { echo "no Docker, Podman or Buildah found: install one" \
+	@test -n "$(ENGINE)" || { echo "no Docker, Podman or Buildah answers: install one" \
 		"(apt-get install podman), or name its command by ENGINE="; exit 2; }
 	$(ENGINE) build $(if $(filter podman buildah,$(notdir $(ENGINE))),--format docker) \
 		-t $(IMAGE) --target $(TARGET) \
@@ -46,7 +46,8 @@ image:  ## build the container; TARGET=api: without the page
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) --build-arg SOURCE=$(SOURCE) $(ARGS) .
 IMAGE ?= scanline
 TARGET ?= page
-ENGINE ?= $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name))))
+ENGINE ?= $(shell for name in docker podman buildah; do \
+	$$name version >/dev/null 2>&1 && echo $$name && break; done)
 
 sbom: .venv-sbom/.done $(VENV)/.full  ## list what the container installs in sbom.json (CycloneDX)
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --validate \

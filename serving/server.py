@@ -7,6 +7,7 @@ ends with code 0. A second signal ends it at once.
 
 import asyncio
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -98,6 +99,10 @@ class Server(uvicorn.Server):
                     "choose another port with --grpc-port"
                 ) from error
         await super().startup(sockets)
+        # What is there now stays: looking through it again and again for garbage would stop
+        # everybody for 40 ms at a time (measured).
+        gc.collect()
+        gc.freeze()
         self.announce(sockets or [])
 
     def announce(self, listeners: list[socket.socket]) -> None:

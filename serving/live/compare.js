@@ -25,14 +25,14 @@ class Compare {
     options.changed(NAME, () => this.#choose());
     options.changed(LAYER, () => this.#chooseLayer());
 
-    const tell = (event, tell) => events.addEventListener(event, ({ detail }) => {
-      if (this.isOn) tell(this.second, detail);
+    const follow = (event, act) => events.addEventListener(event, ({ detail }) => {
+      if (this.isOn) act(this.second, detail);
     });
     // The first network's reading is on the screen by then: it never waits for the second's.
-    tell("reading", (second) => second.read(app.sequence, app.pad.drawing));
-    tell("rest", (second, { sequence }) => second.rest(sequence));
-    tell("row", ({ view: below }) => below.mark(view.row));
-    tell("sweep", ({ view: below }, time) => {
+    follow("reading", (second) => second.read(app.sequence, app.pad.drawing));
+    follow("rest", (second, { sequence }) => second.rest(sequence));
+    follow("row", ({ view: below }) => below.mark(view.row));
+    follow("sweep", ({ view: below }, time) => {
       below.mark(view.row);
       below.sweep(time);
     });

@@ -29,9 +29,10 @@ export class Connection {
     this.#flush();
   }
 
+  /** Connect, unless that is done; an attempt that is still under way gives place to a new one. */
   open() {
-    clearTimeout(this.retryTimer);
-    if (this.socket?.readyState <= WebSocket.OPEN) return;
+    if (this.socket?.readyState === WebSocket.OPEN) return;
+    this.close();
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.answerTimer = setTimeout(() => this.#drop(), ANSWER_LIMIT);

@@ -206,12 +206,12 @@ export class View {
     this.find(".layers").hidden = layers.length < 2;
     this.find(".layers").replaceChildren(this.find(".layers legend"));
     for (const { number } of layers) {
-      const label = document.createElement("label");
-      label.innerHTML = `<input type="radio" value="${number}"><span>${number}</span>`;
-      const input = label.firstChild;
+      const choice = document.createElement("label");
+      choice.innerHTML = `<input type="radio" value="${number}"><span>${number}</span>`;
+      const input = choice.firstChild;
       input.name = `layer of ${this.config.model.name}`; // two networks are two groups
       input.addEventListener("change", () => this.chooseLayer(number));
-      this.find(".layers").append(label);
+      this.find(".layers").append(choice);
     }
   }
 

@@ -125,7 +125,7 @@ export function notes({ layer, forward, backward, hasBackward }) {
   return {
     forward: `${forward} units · ${causal ? "knows only the rows above" : above}`,
     backward: `${backward} units · ${causal ? "knows only the rows below" : above}`,
-    belief: causal ? "of the downward reader" : "of layer 1",
+    belief: causal ? "while reading down" : "of layer 1",
   };
 }
 

@@ -66,14 +66,16 @@ def browser() -> Iterator[Browser]:
 def open_page(browser) -> Iterator[Callable[..., Page]]:
     """Open the page at a URL once its opening example is read; takes `new_context`'s options.
 
-    `allowed` is a pattern of console errors that the test causes on purpose.
+    `allowed` is a pattern of console errors that the test causes on purpose; `script` runs in
+    the page before its own.
     """
     contexts, troubles = [], []
 
-    def open_page(url: str, allowed: str | None = None, **options) -> Page:
+    def open_page(url: str, allowed: str | None = None, script: str = "", **options) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
         contexts.append(context)
         page = context.new_page()
+        page.add_init_script(script)
 
         def console(message) -> None:
             if message.type == "error" and not (allowed and re.search(allowed, message.text)):

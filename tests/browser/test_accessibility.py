@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Server
 from tests.browser.explained import point_at
 from tests.browser.pen import SEVEN, draw, watch
-from tests.browser.test_picture import encode, photo, upload
+from tests.browser.pictures import encode, photo, upload
 
 pytestmark = pytest.mark.browser
 

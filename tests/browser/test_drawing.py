@@ -247,13 +247,6 @@ def test_a_slow_server_has_one_drawing_in_flight_and_gets_the_newest_next(open_p
     assert digit(page) == "7"
 
 
-def test_a_page_from_plain_http_draws_too(page):
-    """Only https and localhost have all the places that a pen passed between two frames."""
-    page.evaluate("delete PointerEvent.prototype.getCoalescedEvents")
-    draw(page, SEVEN)
-    assert digit(page) == "7"
-
-
 def test_the_focus_goes_to_the_pad_when_its_button_has_done_all(page):
     for name in ("Clear", "Undo"):
         page.get_by_role("button", name=name).focus()

@@ -48,6 +48,9 @@ def test_latency_tells_the_last_the_median_and_the_servers_part(open_page, serve
     page = open_page(server.url)
     watch(page)
     page.get_by_role("switch", name="Latency").check()
+    page.keyboard.press("7")  # an example has no pen
+    page.wait_for_function("document.querySelector('.digit').textContent === '7'")
+    settle(page)
     assert latency(page) == "draw to measure"
     page.locator(".pad-ink").scroll_into_view_if_needed()
     draw(page, SEVEN)

@@ -2,72 +2,29 @@
 
 import base64
 import io
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from model.preprocess import preprocess
-from model.strokes import render
 from serving.stream import read_input
-from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.pen import ONE, digit, draw, pixels, sentence, settle, watch
+from tests.browser.pictures import (
+    choose,
+    encode,
+    ink,
+    menu,
+    on_pad,
+    photo,
+    steps,
+    upload,
+    wait_for_picture,
+)
 
 pytestmark = pytest.mark.browser
 
-TEMPLATES = json.loads(Path("serving/live/digits.json").read_text())
 STEPS = ["picture", "grey", "cleaned", "cropped", "box", "centred"]
-CAMERA_SEES = 7
-
-
-def ink(number: int, size: int, brush: float = 0.06) -> np.ndarray:
-    """One of the page's own digits: float (size, size), 0 to 1."""
-    return render([np.array(stroke) for stroke in TEMPLATES[str(number)]], size, brush) / 255
-
-
-def photo(number: int, width: int = 800, height: int = 600) -> Image.Image:
-    """A digit in blue ink on paper, half in a shadow, with a camera's noise."""
-    y, x = np.mgrid[0:height, 0:width]
-    page = 225 - 50 * x / width
-    page *= 1 - 0.3 / (1 + np.exp(-(x + y - 0.6 * (width + height)) / 12))
-    page += np.random.default_rng(number).normal(0, 5, page.shape)
-    side = height * 3 // 5
-    top, left = (height - side) // 2, (width - side) // 2
-    share = np.zeros(page.shape)
-    share[top : top + side, left : left + side] = ink(number, side)
-    colours = [page * (1 - share * (1 - tone / 255)) for tone in (40, 50, 110)]
-    return Image.fromarray(np.stack(colours, axis=-1).clip(0, 255).astype(np.uint8))
-
-
-def encode(picture: Image.Image, kind: str = "JPEG", **options) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def upload(data: bytes, name: str = "digit.jpg", mime: str = "image/jpeg") -> dict:
-    return {"name": name, "mimeType": mime, "buffer": data}
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory) -> Path:
-    """What the camera sees: a wide video of a digit on paper, as raw YUV4MPEG2."""
-    path = tmp_path_factory.mktemp("film") / "digit.y4m"
-    luma, blue, red = photo(CAMERA_SEES, 640, 480).convert("YCbCr").split()
-    half = [np.asarray(plane)[::2, ::2].tobytes() for plane in (blue, red)]
-    frame = b"FRAME\n" + luma.tobytes() + b"".join(half)
-    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + 5 * frame)
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(browser, film):
-    """A Chromium with a camera."""
-    flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
-    with browser.browser_type.launch(executable_path=CHROMIUM, args=FLAGS + flags) as seeing:
-        yield seeing
 
 
 @pytest.fixture
@@ -75,33 +32,6 @@ def page(open_page, server):
     page = open_page(server.url)
     watch(page)
     return page
-
-
-def on_pad(page) -> str:
-    """What the pad shows, to be compared: its pixels one by one would take a second."""
-    return page.locator(".pad-ink").evaluate("(canvas) => canvas.toDataURL()")
-
-
-def menu(page, item: str) -> None:
-    page.get_by_role("button", name="Picture").click()
-    page.get_by_role("menuitem", name=item).click()
-
-
-def choose(page, file: dict) -> None:
-    """Choose a file with the mouse, and wait until it is read."""
-    with page.expect_file_chooser() as chooser:
-        menu(page, "Choose a file")
-    chooser.value.set_files(file)
-    wait_for_picture(page)
-
-
-def wait_for_picture(page) -> None:
-    page.locator(".origin", has_text="Your picture").wait_for()
-    settle(page)
-
-
-def steps(page):
-    return page.get_by_role("region", name="How your picture became 28 × 28")
 
 
 # Reading
@@ -340,6 +270,37 @@ def test_what_is_no_readable_picture_is_told_and_the_drawing_stays(open_page, se
     assert page.locator(".alert").is_hidden()
 
 
+def test_what_there_was_can_be_looked_at_after_a_refusal(open_page, server):
+    page = open_page(server.url, allowed=r"status of 4\d\d")
+    watch(page)
+    refused(page, upload(b"seven", "seven.txt", "text/plain"), "not an image, or a broken one")
+    page.get_by_role("slider", name="Row cursor").focus()
+    page.keyboard.press("ArrowDown")
+    assert "row 1 of 28" in sentence(page)
+    assert page.locator(".scanline.stale").count() == 0
+    assert page.locator(".alert").is_visible()  # nobody has done anything about it
+
+
+def test_a_picture_that_comes_late_does_not_replace_what_was_drawn(page):
+    held = []
+    page.route("**/live/picture", lambda route: held.append(route))
+    with page.expect_file_chooser() as chooser:
+        menu(page, "Choose a file")
+    chooser.value.set_files(upload(encode(photo(4))))
+    page.locator(".pad-cover", has_text="Reading your picture").wait_for()
+    while not held:
+        page.wait_for_timeout(20)
+    page.get_by_role("button", name="Clear").click()
+    draw(page, ONE)
+    with page.expect_response("**/live/picture"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    settle(page)
+    assert digit(page) == "1"
+    assert steps(page).is_hidden()
+    assert page.locator(".pad-cover").inner_text() == ""
+
+
 def test_a_server_that_is_away_is_told(open_page, server):
     page = open_page(server.url, allowed="ERR_FAILED")
     watch(page)
@@ -368,102 +329,3 @@ def test_of_two_pictures_the_newer_stays(page):
     page.wait_for_timeout(300)
     settle(page)
     assert digit(page) == "7"
-
-
-# Camera
-
-
-@pytest.fixture
-def camera_page(open_page, server):
-    """A page that may use the camera; `window.streams` are the streams that it has got."""
-    page = open_page(server.url, permissions=["camera"])
-    watch(page)
-    page.evaluate("""() => {
-      window.streams = [];
-      const { mediaDevices } = navigator;
-      const real = mediaDevices.getUserMedia.bind(mediaDevices);
-      mediaDevices.getUserMedia = async (wanted) => {
-        const stream = await real(wanted);
-        window.streams.push(stream);
-        return stream;
-      };
-    }""")
-    return page
-
-
-def live_tracks(page) -> int:
-    return page.evaluate(
-        "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
-    )
-
-
-def test_a_photo_by_the_camera(camera_page):
-    page = camera_page
-    menu(page, "Use the camera")
-    dialog = page.get_by_role("dialog", name="Take a photo of a digit")
-    take = dialog.get_by_role("button", name="Take")
-    page.wait_for_function("document.querySelector('.take-photo:enabled')")
-    assert live_tracks(page) == 1
-    assert "One digit in the square" in dialog.inner_text()
-    take.click()
-    wait_for_picture(page)
-    assert digit(page) == str(CAMERA_SEES)
-    assert dialog.is_hidden()
-    assert live_tracks(page) == 0
-    first = steps(page).locator("img").first
-    assert first.evaluate("(image) => image.naturalWidth === image.naturalHeight")
-
-
-@pytest.mark.parametrize("by", ["Cancel", "Escape"])
-def test_the_camera_goes_out_when_nothing_is_taken(camera_page, by):
-    page = camera_page
-    before = on_pad(page)
-    menu(page, "Use the camera")
-    page.wait_for_function("document.querySelector('.take-photo:enabled')")
-    if by == "Cancel":
-        page.get_by_role("button", name="Cancel").click()
-    else:
-        page.keyboard.press("Delete")  # the page clears the pad with it, not under a dialog
-        page.keyboard.press("Escape")
-    page.get_by_role("dialog").wait_for(state="hidden")
-    assert live_tracks(page) == 0
-    assert on_pad(page) == before
-
-
-def test_a_camera_that_comes_after_cancelling_goes_out_again(camera_page):
-    page = camera_page
-    page.evaluate("""() => {
-      const { mediaDevices } = navigator;
-      const real = mediaDevices.getUserMedia;
-      mediaDevices.getUserMedia = async (wanted) => {
-        await new Promise((resolve) => (window.allow = resolve));
-        return real(wanted);
-      };
-    }""")
-    menu(page, "Use the camera")
-    page.get_by_role("button", name="Cancel").click()
-    page.evaluate("window.allow()")
-    page.wait_for_function("window.streams.length === 1")
-    page.wait_for_function("window.streams[0].getTracks()[0].readyState === 'ended'")
-
-
-def test_no_permission_is_told(open_page, server):
-    page = open_page(server.url)
-    menu(page, "Use the camera")
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_text("allow it in the address bar").wait_for()
-    assert dialog.get_by_role("button", name="Take").is_disabled()
-
-
-def test_no_camera_is_told(browser, server):
-    with browser.browser_type.launch(executable_path=CHROMIUM, args=FLAGS) as blind:
-        page = blind.new_context(permissions=["camera"], reduced_motion="reduce").new_page()
-        page.goto(server.url)
-        menu(page, "Use the camera")
-        page.get_by_role("dialog").get_by_text("No camera is found").wait_for()
-
-
-def test_no_camera_for_a_page_that_came_unprotected(page):
-    page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
-    menu(page, "Use the camera")
-    page.get_by_role("dialog").get_by_text("https or localhost").wait_for()

@@ -1,6 +1,7 @@
 """A server that goes away, comes back or refuses: said on screen, and nothing is lost."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -98,6 +99,50 @@ def test_try_now_does_not_wait(open_page, own_server):
     page.get_by_role("button", name="Try now").click()
     page.wait_for_timeout(500)
     assert len(attempts) == before + 1
+
+
+def test_a_server_that_hangs_is_told_and_can_be_tried_at_any_time(open_page, own_server):
+    """It takes connections and says nothing, as behind a route that is lost."""
+    page = open_page(own_server.url, allowed=NETWORK)
+    watch(page)
+    attempts = []
+    page.on("websocket", lambda _: attempts.append(1))
+    own_server.process.send_signal(signal.SIGSTOP)
+    first, *rest = places(page, SEVEN)
+    page.mouse.move(*first)
+    page.mouse.down()
+    for place in rest:
+        page.mouse.move(*place, steps=5)
+    page.mouse.up()
+    alert = page.locator(".alert")
+    alert.wait_for(timeout=20_000)
+    page.get_by_text("Next attempt in 1").wait_for(timeout=20_000)  # the first one was given up
+    before = len(attempts)
+    for tries in (1, 2):  # the second while the first still hangs
+        page.get_by_role("button", name="Try now").click()
+        page.wait_for_timeout(300)
+        assert len(attempts) == before + tries
+    own_server.process.send_signal(signal.SIGCONT)
+    alert.wait_for(state="hidden", timeout=4000)
+    settle(page)
+    assert digit(page) == "7"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_notice_leaves_the_alerts_button_within_reach(open_page, own_server, width):
+    size = {"width": width, "height": 844}
+    page = open_page(own_server.url, allowed=NETWORK, viewport=size)
+    own_server.kill()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("menuitem", name="CSV").click()
+    page.locator(".notice:not(:empty)").wait_for()
+    page.get_by_role("button", name="Try now").wait_for()
+    apart = page.evaluate("""() => {
+      const [alert, notice] = [".alert", ".notice"].map((name) => document.querySelector(name));
+      return notice.getBoundingClientRect().bottom <= alert.getBoundingClientRect().top;
+    }""")
+    assert apart
+    page.get_by_role("button", name="Try now").click(timeout=2000)
 
 
 def test_a_refused_drawing_is_told_and_the_next_one_is_read(open_page, server):
