@@ -43,7 +43,7 @@ RUN chmod -R u=rwX,go=rX /app \
 
 FROM ${PYTHON_IMAGE} AS service
 WORKDIR /app
-# /tmp is all that it writes to: pictures that are too large for memory, Prometheus's files.
+# It writes to nothing but /tmp, as HOME, and with several workers Prometheus's files to /dev/shm.
 ENV PATH=/venv/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \

@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton screenshots image sbom audit lint format bench proto lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench proto lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -31,7 +31,7 @@ test: $(VENV)/.full  ## run all tests that need neither a browser nor a containe
 
 test-browser: $(VENV)/.full  ## run the tests in a real Chromium
 	@test -n "$(CHROMIUM)" || { echo "no Chromium found: apt-get install chromium, or CHROMIUM=path"; exit 2; }
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser -n 2 --dist worksteal tests/browser $(ARGS)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -m browser -n 3 --dist worksteal tests/browser $(ARGS)
 
 screenshots: $(VENV)/.full  ## remake the README's pictures (needs Chromium)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m tests.browser.screenshots

@@ -12,6 +12,7 @@ onnx`` needs no TensorFlow with KERAS_BACKEND=jax; ``--form rnn`` writes the ONN
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -208,7 +209,7 @@ def _write_triton(
 
 def _check_engine_version(version: str) -> None:
     """Triton and TF Serving name a version's folder by a whole number."""
-    if not (version.isascii() and version.isdecimal() and int(version) > 0):
+    if not re.fullmatch("[1-9][0-9]*", version):  # Triton looks into no folder "01"
         raise ExportError(f"the network's version is {version!r}: here it must be a number from 1")
 
 

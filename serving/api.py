@@ -62,7 +62,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
     )
     app.add_middleware(GateKeeper, gate=gate)
-    guard(app, settings)
+    guard(app, settings, models)
     app.add_middleware(Access, watch=watch)
     answer_errors(app)
     app.state.models = models
@@ -91,7 +91,11 @@ class _Unrouted:
         if allowed:
             message = f"{scope['method']} is not offered here: use {' or '.join(allowed)}"
             raise HTTPException(405, message, {"Allow": ", ".join(allowed)})
-        raise HTTPException(404, f"nothing at {scope['path'][:80]}: /docs lists the API")
+        raise HTTPException(
+            404,
+            f"nothing at {scope['path'][:80]}: /docs lists the API, POST /v2/repository/index the "
+            "networks",
+        )
 
     def _takes(self, scope: Scope, method: str) -> bool:
         asked = {**scope, "method": method}

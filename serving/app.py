@@ -32,9 +32,8 @@ from model.preprocess import preprocess
 from model.strokes import BRUSH, render
 from serving import stream, units
 from serving.classify import File, classify
-from serving.errors import http_error
 from serving.explain import add_explain, explain_config
-from serving.frame import close_unused
+from serving.frame import API, check_calls, close_unused
 from serving.models import Models
 from serving.picture_route import add_picture_route, picture_config
 from serving.pictures import PictureError
@@ -195,11 +194,12 @@ def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
             js_on_load=_START,
             apply_default_css=False,
         )
-        api = gr.api(classifier(predictor, max_pixels), api_name="classify")
+        api = gr.api(classifier(predictor, max_pixels), api_name=API)
     # As a default value in the signature it would stand in for a forgotten image.
     [image] = page.fns[api["id"]].inputs
     image.example_payload = example_image
-    page.queue(max_size=QUEUE)
+    page.queue(max_size=QUEUE, default_concurrency_limit=1)  # one picture in memory at a time
+    check_calls(page)
     return page
 
 
@@ -215,7 +215,7 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
     def live_config(model: str | None = None) -> dict:
         return config(models.choose(model)) | {"models": offered}
 
-    stream.add_stream(app, models)
+    stream.add_stream(app, models, settings.max_live)
     add_explain(app, models)
     add_picture_route(app, settings.max_pixels)
     app.mount("/live", LiveFiles(directory=LIVE))
@@ -233,6 +233,4 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
         max_file_size=settings.max_body_bytes,
     )
     close_unused(app.routes[-1].app)
-    for status in (404, 405):
-        app.routes[-1].app.add_exception_handler(status, http_error)
     return app

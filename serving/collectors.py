@@ -10,7 +10,6 @@ from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from serving.models import Models
-from serving.schemas import VERSION
 from serving.v2 import SERVER_VERSION
 
 LIVE_SUM = "livesum"  # of a gauge: over all workers that live; its files have that in their names
@@ -37,8 +36,7 @@ class Facts(Collector):
             labels=("model", "version", "sha256"),
         )
         for predictor in self._models.loaded:
-            version = predictor.metadata.get("version", VERSION)
-            networks.add_metric((predictor.name, version, predictor.sha256), {})
+            networks.add_metric((predictor.name, predictor.version, predictor.sha256), {})
         yield networks
 
 

@@ -12,7 +12,6 @@ from serving.predictor import Predictor
 from serving.protocol import Infer, model_metadata
 from serving.statistics import Statistics
 
-VERSION = "1"  # of a network whose file names none
 # Images that are computed in the event loop's thread, a millisecond or two: sooner done than
 # handed to a thread. More would hold up everybody else.
 INLINE_IMAGES = 4
@@ -42,7 +41,7 @@ class Endpoint:
         self.predictor = predictor
         self.max_batch = max_batch
         self.name = predictor.name
-        self.version = predictor.metadata.get("version", VERSION)
+        self.version = predictor.version
         self._pool = pool
         self.statistics = Statistics()
         self._computed = computed
@@ -95,6 +94,7 @@ class Endpoints:
         self._made: dict[str, Endpoint] = {}
 
     def __call__(self, name: str) -> Endpoint:
-        if name not in self._made:
-            self._made[name] = self._make(self._models.choose(name))
-        return self._made[name]
+        if (known := self._made.get(name)) is not None:
+            return known
+        # Of two threads that come for a new one, both get the first's.
+        return self._made.setdefault(name, self._make(self._models.choose(name)))

@@ -1,4 +1,4 @@
-"""Which of Gradio's routes are open: those that the page and its API use.
+"""Which of Gradio's routes are open, those that the page and its API use, and what they refuse.
 
 Gradio has many more: files of the server and of other sites by `file=` and `proxy=`, uploads and
 recordings that are written to disk, an editor, a log-in. Its own checks stand before most of
@@ -6,12 +6,18 @@ them, but what is not needed is better not there.
 """
 
 import re
+from typing import Any
 
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from gradio.blocks import Blocks
 from gradio.routes import App
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.errors import json_answer
+from serving.errors import http_error, json_answer
 
+API = "classify"  # the only function that Gradio's own API offers
 _NAME = r"[\w-]+"
 OPEN = {
     "GET": re.compile(
@@ -20,12 +26,10 @@ OPEN = {
         r"|/gradio_api/(info|openapi\.json|theme\.css|app_id|startup-events"
         r"|user|token|login_check|queue/data|queue/status)/?"
         rf"|/gradio_api/heartbeat/{_NAME}"
-        rf"|/gradio_api/call/(v2/)?{_NAME}/{_NAME}"
+        rf"|/gradio_api/call/(v2/)?{API}/{_NAME}"
     ),
-    "POST": re.compile(
-        r"/gradio_api/(queue/join|cancel|reset)/?"
-        rf"|/gradio_api/(call|call/v2|run|api)/{_NAME}/?"
-    ),
+    # Not run/ and api/: they compute beside the queue, as many pictures at a time as are sent.
+    "POST": re.compile(rf"/gradio_api/(queue/join|cancel|reset)/?|/gradio_api/call/(v2/)?{API}/?"),
 }
 OPEN["HEAD"] = OPEN["GET"]
 
@@ -49,6 +53,47 @@ class OpenRoutes:
         await self._app(scope, receive, send)
 
 
+def _unreadable(_: Request, error: RequestValidationError) -> Response:
+    [first, *_] = error.errors()
+    where = ".".join(map(str, first["loc"]))
+    return json_answer({"error": f"the request cannot be read: {where}: {first['msg']}"}, 422)
+
+
+def _bad_arguments(request: Request, error: TypeError) -> Response:
+    """Arguments by name that do not fit: Gradio only checks them while it sorts them."""
+    if "/call/v2/" not in request.url.path:
+        raise error
+    return json_answer({"error": str(error)}, 400)
+
+
 def close_unused(gradio: App) -> None:
-    """Put `OpenRoutes` before `gradio`; call it before its first request."""
+    """Put `OpenRoutes` before `gradio`, and have it tell errors as all are told here.
+
+    Call it before its first request.
+    """
     gradio.add_middleware(OpenRoutes)
+    for status in (404, 405):
+        gradio.add_exception_handler(status, http_error)
+    gradio.add_exception_handler(HTTPException, http_error)
+    gradio.add_exception_handler(RequestValidationError, _unreadable)
+    gradio.add_exception_handler(TypeError, _bad_arguments)
+
+
+def check_calls(page: Blocks) -> None:
+    """Have the queue of `page` refuse calls that cannot be run, which Gradio would only notice,
+    with a traceback, while it runs them. Call it after `page.queue`."""
+    push = page._queue.push
+
+    async def checked(body: Any, **rest: Any) -> tuple[bool, Any, str]:
+        function = page.fns.get(body.fn_index)
+        if function is None:
+            return False, f"no function {body.fn_index}: POST to call/{API}", "error"
+        if len(body.data) != len(function.inputs):
+            needed = len(function.inputs)
+            return False, f"data must hold {needed} value(s), not {len(body.data)}", "error"
+        # Only Gradio's own components send these, and the page has none.
+        body.event_data = body.event_id = body.trigger_id = None
+        body.batched = False
+        return await push(body, **rest)
+
+    page._queue.push = checked

@@ -6,6 +6,7 @@ too many requests itself; here all clients together are too many, "a temporary o
 the words of RFC 9110, 15.6.4.
 """
 
+import re
 from dataclasses import dataclass
 
 import orjson
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PICTURE_PATHS = frozenset({"/classify", "/live/picture"})
 # A body that comes in one piece is no larger: the server reads so much at a time.
 SMALL_BYTES = 64 * 1024
+READINESS = re.compile(r"/v2/models/(?P<model>[^/]+)(/versions/[^/]+)?/ready")  # of a network
 RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
 # In a request's scope: what lets its connection rest after a refusal (`serving.connection`).
 REST = "scanline.rest"
@@ -31,9 +33,7 @@ def is_health(path: str) -> bool:
 
 def is_readiness(path: str) -> bool:
     """Whether `path` asks if requests may be sent: to the server, or to one of its networks."""
-    return path == "/v2/health/ready" or (
-        path.startswith("/v2/models/") and path.endswith("/ready")
-    )
+    return path == "/v2/health/ready" or READINESS.fullmatch(path) is not None
 
 
 @dataclass
@@ -72,7 +72,8 @@ class Gate:
 class GateKeeper:
     """ASGI middleware: lets as many requests in as `gate` has places for.
 
-    Only POST takes a place: all that computes is one. A request has it from the moment
+    Only POST takes a place: all that computes is one, but for the live view's stream, which has
+    a limit of its own (`serving.stream`). A request has it from the moment
     its body is there; a slow client that still sends takes nobody's. One that finds all
     places taken when its head arrives is refused unread, and so is one that finds them
     taken when its body is complete.

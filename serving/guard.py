@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Sequence
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -15,14 +16,22 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import json_answer
-from serving.gate import is_health
+from serving.gate import READINESS, is_health
 from serving.infer import LENGTH_HEADER
+from serving.models import Models
 from serving.settings import Settings
 
 _NO_KEY = (
     "an API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`; "
     "a browser asks for it: any user name, and the key as password"
 )
+_NOT_READY = "not ready, or not here: a call with an API key is told more"
+# As OpenAPI describes the three ways to bring a key; one of them is enough.
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "password": {"type": "http", "scheme": "basic", "description": "any name; the key"},
+}
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _COOKIE = "scanline"
 
@@ -48,25 +57,30 @@ class Keys:
 
 
 class KeyGuard:
-    """ASGI middleware: without one of `keys` only health checks are answered.
+    """ASGI middleware: without one of `keys` only health checks are answered, and they in the
+    same words for all networks, and without loading one.
 
     Browsers know how to ask for a name and a password (RFC 7617): the key is the password.
     They get a cookie then, because not every browser sends a password with a WebSocket's
     handshake.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]):
+    def __init__(self, app: ASGIApp, keys: Sequence[str], models: Models):
         self._app = app
         self._keys = Keys(keys)
+        self._models = models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or is_health(scope["path"]):
+        if scope["type"] not in ("http", "websocket") or scope["path"].startswith("/v2/health/"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         by_password, given = _given(headers)
         token = self._keys.token(given)
         if token is None and not self._keys.knows_token(_cookie(headers)):
+            if scope["type"] == "http" and is_health(scope["path"]):
+                await self._tell_readiness(scope, receive, send)
+                return
             refusal = json_answer({"error": _NO_KEY}, 401)
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
@@ -76,6 +90,13 @@ class KeyGuard:
         if token and by_password and scope["type"] == "http":
             send = _with_cookie(send, token.decode(), scope["scheme"] == "https")
         await self._app(scope, receive, send)
+
+    async def _tell_readiness(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = READINESS.fullmatch(scope["path"])["model"]
+        if name in self._models and name not in [known.name for known in self._models.loaded]:
+            await json_answer({"error": _NOT_READY}, 503)(scope, receive, send)
+            return
+        await self._app(scope, receive, _wordless(send))
 
 
 class OriginGuard:
@@ -161,6 +182,24 @@ def _with_cookie(send: Send, token: str, is_secure: bool) -> Send:
     return send_cookie
 
 
+def _wordless(send: Send) -> Send:
+    """Keep the code of an error, and what says when to come back, but not its words."""
+    words = json_answer({"error": _NOT_READY})
+    is_error = False
+
+    async def send_wordless(event: Message) -> None:
+        nonlocal is_error
+        if event["type"] == "http.response.start" and event["status"] >= 400:
+            is_error = True
+            kept = [pair for pair in event["headers"] if pair[0] in (b"retry-after", b"connection")]
+            event = {**event, "headers": [*kept, *words.raw_headers]}
+        elif is_error:
+            event = {"type": "http.response.body", "body": words.body}
+        await send(event)
+
+    return send_wordless
+
+
 async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
         "extensions", {}
@@ -170,11 +209,29 @@ async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send)
     await refusal(scope, receive, send)
 
 
-def guard(app: FastAPI, settings: Settings) -> None:
+def describe_keys(app: FastAPI) -> None:
+    """Have the OpenAPI document say that all but health checks need a key."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        document["components"]["securitySchemes"] = _SCHEMES
+        document["security"] = [{name: []} for name in _SCHEMES]
+        for path, operations in document["paths"].items():
+            if is_health(path):
+                for operation in operations.values():
+                    operation["security"] = []
+        return document
+
+    app.openapi = described
+
+
+def guard(app: FastAPI, settings: Settings, models: Models) -> None:
     """Let in who may call, by `settings`; inside of what this adds stands the rest."""
     app.add_middleware(OriginGuard, allowed=settings.cors_origins)
     if settings.api_key:
-        app.add_middleware(KeyGuard, keys=settings.api_key)
+        app.add_middleware(KeyGuard, keys=settings.api_key, models=models)
+        describe_keys(app)
     if settings.cors_origins:
         # No credentials: another site's page must bring the key itself, not use a visitor's.
         app.add_middleware(

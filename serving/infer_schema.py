@@ -4,10 +4,9 @@ from typing import Any
 
 from model import signature
 from serving import binary
-from serving.schemas import body
+from serving.schemas import BINARY, body
 from serving.tensors import DATATYPES, IMAGE_SHAPE
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 INFER_BODY = body(
     {
         "application/json": {
@@ -79,7 +78,7 @@ INFER_BODY = body(
                 "outputs": [{"name": signature.PROBABILITIES}],
             },
         },
-        "application/octet-stream": _BINARY,
+        "application/octet-stream": BINARY,
     }
 )
 INFER_BODY["parameters"] = [
@@ -93,7 +92,7 @@ INFER_BODY["parameters"] = [
 ]
 INFER_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"application/octet-stream": _BINARY},
+        "content": {"application/octet-stream": BINARY},
         "headers": {
             binary.LENGTH_HEADER: {
                 "description": "bytes of the JSON, where the bytes of tensors follow it",

@@ -14,6 +14,7 @@ from serving.verdict import Thresholds
 
 RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
 DEFAULT = "scanline"  # the network that answers where nobody chooses
+VERSION = "1"  # of a network whose file names none
 _SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give
 
 
@@ -89,6 +90,7 @@ class Predictor:
         self.outputs = self._session.get_outputs()
         self.output_names = [output.name for output in self.outputs]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
+        self.version = self.metadata.get("version", VERSION)
         self._check_signature()
 
     def _check_signature(self) -> None:

@@ -1,19 +1,16 @@
 """The routes of `serving.repository`: what Triton's clients ask beside the protocol itself."""
 
 from functools import partial
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from serving import repository, repository_schemas
 from serving.endpoints import Endpoint, Endpoints
 from serving.errors import json_answer
+from serving.model_paths import ModelPaths
 from serving.models import Models
 from serving.tensors import ProtocolError
-
-_MODEL = "/v2/models/{model}"
-_VERSION = "/versions/{version}"
 
 
 def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: Endpoint) -> None:
@@ -25,16 +22,7 @@ def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: 
         endpoints: the same as the protocol offers them.
         example: the one that /docs shows.
     """
-    ModelName = Annotated[str, Path(examples=[example.name])]
-    VersionName = Annotated[str, Path(examples=[example.version])]
-
-    async def chosen(model: ModelName) -> Endpoint:
-        return endpoints(model)
-
-    Chosen = Annotated[Endpoint, Depends(chosen)]
-
-    async def known_version(model: Chosen, version: VersionName) -> None:
-        model.check_version(version)
+    paths = ModelPaths(endpoints, example)
 
     @app.get("/v2/models/stats", response_model=repository_schemas.Statistics, tags=["server"])
     async def all_statistics() -> Response:
@@ -57,17 +45,16 @@ def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: 
     routes = APIRouter(tags=["model"])
 
     @routes.get("/config", response_model=repository_schemas.Config)
-    async def config(model: Chosen) -> Response:
+    async def config(model: paths.Chosen) -> Response:
         """The network as a configuration of Triton would describe it."""
         return json_answer(repository.model_config(model))
 
     @routes.get("/stats", response_model=repository_schemas.Statistics)
-    async def statistics(model: Chosen) -> Response:
+    async def statistics(model: paths.Chosen) -> Response:
         """Counts and nanoseconds since the start, of the process that answers."""
         return json_answer(repository.model_statistics([model]))
 
-    app.include_router(routes, prefix=_MODEL)
-    app.include_router(routes, prefix=_MODEL + _VERSION, dependencies=[Depends(known_version)])
+    paths.include(app, routes)
 
 
 def _ready(body: bytes) -> bool:

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from serving.schemas import NAME, VERSION
+from serving.predictor import VERSION
+from serving.schemas import NAME
 
 
 class Duration(BaseModel):

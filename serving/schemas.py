@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from model import signature
 from serving import binary
 from serving.classify import result
+from serving.predictor import VERSION
 from serving.tensors import FP32, IMAGE_SHAPE
 from serving.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 
 NAME = "scanline"  # of the server, and of the released model in the examples
-VERSION = "1"
 
 
 class Error(BaseModel):
@@ -149,17 +149,17 @@ def body(content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 CLASSIFY_BODY = body(
     {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"file": {"type": "array", "items": _BINARY["schema"]}},
+                "properties": {"file": {"type": "array", "items": BINARY["schema"]}},
                 "additionalProperties": {"type": "string", "format": "binary"},
             }
         },
-        "application/octet-stream": _BINARY,
-        "image/*": _BINARY,
+        "application/octet-stream": BINARY,
+        "image/*": BINARY,
     }
 )

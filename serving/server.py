@@ -8,6 +8,7 @@ ends with code 0. A second signal ends it at once.
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import selectors
 import signal
@@ -20,12 +21,12 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from serving import logs
+from serving import logs, stream
 from serving.api import create_app
 from serving.connection import Connection, is_idle
 from serving.models import Models
 from serving.predictor import ModelError
-from serving.settings import Settings
+from serving.settings import Settings, unknown_variables
 
 # Load balancers keep connections for 60 s: if they close them, no request meets a closed one.
 KEEP_ALIVE_SECONDS = 75
@@ -33,6 +34,9 @@ KEEP_ALIVE_SECONDS = 75
 # its way: each answer now says that its connection ends.
 LAST_CALL_SECONDS = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+_LOG = logging.getLogger("scanline")
 
 
 class StartError(Exception):
@@ -55,7 +59,8 @@ class Config(uvicorn.Config):
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.drain_seconds,
-            ws_max_size=settings.max_body_bytes,
+            ws_max_size=stream.MAX_BYTES,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             ws_per_message_deflate=False,  # deflating 60 kB of states costs more than it saves
         )
 
@@ -107,7 +112,7 @@ class Server(uvicorn.Server):
 
     def announce(self, listeners: list[socket.socket]) -> None:
         """Say that calls are taken, and where."""
-        announce(listeners)
+        announce(listeners, self._settings)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -127,6 +132,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop()
+        _LOG.info("not ready, and takes requests for %d s more", self._settings.shutdown_delay)
         await asyncio.sleep(self._settings.shutdown_delay)
         loop = asyncio.get_running_loop()
         end = loop.time() + LAST_CALL_SECONDS
@@ -152,12 +158,22 @@ def _has_callers(listener: socket.socket) -> bool:
         return bool(selector.select(0))
 
 
-def announce(listeners: list[socket.socket]) -> None:
+def announce(listeners: list[socket.socket], settings: Settings) -> None:
     """Print where the server is."""
+    grpc = f", gRPC on port {settings.grpc_port}" if settings.grpc_port else ""
     for listener in listeners:
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        logs.say(f"Scanline is at {url} and its API at {url}/docs (Ctrl-C ends it)")
+        where = f"Scanline is at {url} and its API" if settings.ui else "Scanline's API is"
+        logs.say(f"{where} at {url}/docs{grpc} (Ctrl-C ends it)")
+
+
+def _warn(settings: Settings) -> None:
+    """Say what an operator may not have meant."""
+    if names := unknown_variables():
+        _LOG.warning("no settings, so without effect: %s", ", ".join(names))
+    if not settings.api_key and settings.host not in ("localhost", "127.0.0.1", "::1"):
+        _LOG.warning("no SCANLINE_API_KEY: whoever reaches %s may call", settings.host)
 
 
 def serve(settings: Settings) -> int:
@@ -175,6 +191,7 @@ def serve(settings: Settings) -> int:
             "the page needs gradio, which is not installed: `pip install -r "
             "requirements-serve.txt`, or --no-ui for the API alone"
         )
+    _warn(settings)
     listener = _listen(settings.host, settings.port, "--port")
     if settings.grpc_port:
         _listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC takes it itself

@@ -75,6 +75,12 @@ class Settings:
             "of them, most that bring pictures or more than 64 kB, which wait for threads",
         ),
     )
+    # Each answer takes about 5 ms of a core (measured): even if somebody draws in all of them
+    # at once, each page follows the pen within a third of a second.
+    max_live: int = field(
+        default=64,
+        metadata=_by(values.whole(1, 65536), "most live views open at a time; others are told 503"),
+    )
     body_seconds: int = field(
         default=30,
         metadata=_by(values.whole(1, 3600), "longest time for a request's body to arrive"),
@@ -109,6 +115,14 @@ class Settings:
         metadata=_by(
             values.origins,
             "other sites whose pages may call, as https://example.org,https://..., or *",
+        ),
+    )
+    forwarded_allow_ips: str = field(
+        default="127.0.0.1",
+        metadata=_by(
+            values.proxies,
+            "addresses of proxies, as 10.0.0.0/8,192.168.1.2, or *: their X-Forwarded-Proto and "
+            "X-Forwarded-For are believed",
         ),
     )
     log_level: str = field(
@@ -148,7 +162,15 @@ class Settings:
                 "--workers: the page needs all its visitors in one process: give --no-ui, or one "
                 "worker"
             )
+        if settings.port and settings.port == settings.grpc_port:
+            parser.error("--grpc-port: HTTP has this port already: choose another")
         return settings
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Names that look like settings and are none: a misspelt key would leave the server open."""
+    known = {variable_of(setting.name) for setting in fields(Settings)} | {"SCANLINE_DATA"}
+    return sorted(name for name in environ if name.startswith("SCANLINE_") and name not in known)
 
 
 def variable_of(name: str) -> str:

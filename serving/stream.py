@@ -32,12 +32,16 @@ in a text message {"error"}, and the connection ends with the code 4404.
 A message that cannot be read is answered by a text message {"error", "sequence"}, and
 the connection lives on. The page keeps one drawing in flight and sends the newest one
 next, so nothing queues up here. ``live/protocol.js`` is the other end.
+
+One stream more than `add_stream` allows is refused by 503 in place of the handshake.
 """
 
+import asyncio
 import json
 import struct
 import time
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -45,7 +49,8 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
-from serving.errors import broken_model
+from serving.errors import broken_model, json_answer
+from serving.gate import RETRY_SECONDS
 from serving.models import Models, UnknownModelError
 from serving.predictor import ModelError, Predictor
 from serving.verdict import judge
@@ -54,8 +59,8 @@ PATH = "/live"
 NO_MODEL = 4404  # close code: of the range for applications, after HTTP's 404
 IMAGE = "image"
 # Minutes of steady drawing; more is no digit. The worst drawing within all three limits takes
-# 40 ms to render (measured), so that none holds up the other pages' for longer. The page has
-# the limits too (`serving.app`), and takes no ink beyond them.
+# 40 ms to render (measured). The page has the limits too (`serving.app`), and takes no ink
+# beyond them.
 MAX_POINTS = 5_000
 MAX_STROKES = 100
 MAX_LENGTH = 50.0  # of all strokes together, in sides of the pad
@@ -63,7 +68,11 @@ MAX_LENGTH = 50.0  # of all strokes together, in sides of the pad
 ROWS = 2**32 - 1  # in place of the number of strokes: prepared rows follow
 _HEAD = struct.Struct("<II")
 _PIXELS = signature.STEPS * signature.PIXELS
-_MAX_BYTES = _HEAD.size + 4 * MAX_STROKES + 8 * MAX_POINTS
+MAX_BYTES = _HEAD.size + 4 * MAX_STROKES + 8 * MAX_POINTS  # of a message
+# More than any digit needs. What is no larger is rendered in the event loop's thread: measured
+# with ten clients, threads doubled the 95th percentile. The rest would hold up everybody there.
+INLINE_POINTS = 500
+INLINE_LENGTH = 10.0
 _ROUNDING = 0.01  # sides by which the page's own sum may differ
 
 
@@ -88,7 +97,7 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
     if len(message) < _HEAD.size:
         raise StrokesError(f"a drawing has at least {_HEAD.size} bytes, this one {len(message)}")
     sequence, count = _HEAD.unpack_from(message)
-    if len(message) > _MAX_BYTES or count > MAX_STROKES:
+    if len(message) > MAX_BYTES or count > MAX_STROKES:
         raise StrokesError(
             f"at most {MAX_STROKES} strokes and {MAX_POINTS} points: clear the pad", sequence
         )
@@ -107,7 +116,7 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
     if not np.all((points >= 0) & (points <= 1)):  # false for NaN, too
         raise StrokesError("every x and y must be a number in 0..1", sequence)
     strokes = np.split(points, np.cumsum(lengths)[:-1]) if count else []
-    ink = sum(float(np.hypot(*np.diff(stroke, axis=0).T).sum()) for stroke in strokes)
+    ink = length_of(strokes)
     if ink > MAX_LENGTH + _ROUNDING:
         raise StrokesError(
             f"the strokes are {ink:.0f} sides of the pad long, at most {MAX_LENGTH:.0f} are read: "
@@ -115,6 +124,23 @@ def read_strokes(message: bytes) -> tuple[int, list[np.ndarray]]:
             sequence,
         )
     return sequence, [stroke for stroke in strokes if len(stroke)]
+
+
+def length_of(strokes: list[np.ndarray]) -> float:
+    """Of all together, in sides of the pad."""
+    return sum(float(np.hypot(*np.diff(stroke, axis=0).T).sum()) for stroke in strokes)
+
+
+def is_large(message: bytes) -> bool:
+    """Whether a drawing is better rendered beside the event loop.
+
+    Raises:
+        StrokesError: see `read_strokes`.
+    """
+    if len(message) >= _HEAD.size and _HEAD.unpack_from(message)[1] == ROWS:
+        return False
+    _, strokes = read_strokes(message)  # 0.03 ms (measured)
+    return sum(map(len, strokes)) > INLINE_POINTS or length_of(strokes) > INLINE_LENGTH
 
 
 class Input(NamedTuple):
@@ -188,32 +214,85 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
     return pack_frame(header, tensors)
 
 
-def add_stream(app: FastAPI, models: Models) -> None:
-    """Add the WebSocket route to `app`."""
+class Reader:
+    """Reads the drawings of all streams: large ones in one thread, the others in turn."""
+
+    def __init__(self):
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="drawing")
+        # Who waits for it goes on in a round of the event loop of his own: between two drawings
+        # everybody else's requests are looked at, however many streams there are.
+        self._turn = asyncio.Lock()
+
+    async def read(self, message: bytes, predictor: Predictor) -> bytes:
+        """`read_drawing`'s answer.
+
+        Raises:
+            StrokesError: see `read_input`.
+        """
+        if is_large(message):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, read_drawing, message, predictor)
+        async with self._turn:
+            return read_drawing(message, predictor)
+
+
+def add_stream(app: FastAPI, models: Models, most: int) -> None:
+    """Add the WebSocket route to `app`; `most` streams may be open at a time."""
+    reader = Reader()
+    open_streams: set[WebSocket] = set()
 
     @app.websocket(PATH)
     async def live(socket: WebSocket, model: str | None = None) -> None:
-        await socket.accept()
+        if len(open_streams) >= most:
+            error = {"error": f"{most} live views are open, which is the limit: try again later"}
+            retry = {"Retry-After": str(RETRY_SECONDS)}
+            await socket.send_denial_response(json_answer(error, 503, retry))
+            return
+        open_streams.add(socket)
         try:
-            try:
-                predictor = models.choose(model)
-            except (UnknownModelError, ModelError) as error:
-                broken = isinstance(error, ModelError)
-                await socket.send_json({"error": broken_model(error) if broken else str(error)})
-                await socket.close(NO_MODEL)
-                return
-            while True:
-                event = await socket.receive()
-                if event["type"] == "websocket.disconnect":
-                    return
-                try:
-                    if event.get("bytes") is None:
-                        raise StrokesError("send a drawing as one binary message, not as text")
-                    # Inline: measured with ten clients, threads doubled the 95th percentile.
-                    answer = read_drawing(event["bytes"], predictor)
-                except StrokesError as error:
-                    await socket.send_json({"error": str(error), "sequence": error.sequence})
-                else:
-                    await socket.send_bytes(answer)
+            await socket.accept()
+            await _answer(socket, models, model, reader)
         except WebSocketDisconnect:
             return  # the page went away while its answer was on the way
+        finally:
+            open_streams.discard(socket)
+
+
+async def _answer(socket: WebSocket, models: Models, model: str | None, reader: Reader) -> None:
+    """Answer one page's drawings until it goes.
+
+    Raises:
+        WebSocketDisconnect: it goes while it is answered.
+    """
+    try:
+        predictor = models.choose(model)
+    except (UnknownModelError, ModelError) as error:
+        broken = isinstance(error, ModelError)
+        await _send(socket, {"error": broken_model(error) if broken else str(error)})
+        await socket.close(NO_MODEL)
+        return
+    while (event := await socket.receive())["type"] != "websocket.disconnect":
+        try:
+            if event.get("bytes") is None:
+                raise StrokesError("send a drawing as one binary message, not as text")
+            answer = await reader.read(event["bytes"], predictor)
+        except StrokesError as error:
+            await _send(socket, {"error": str(error), "sequence": error.sequence})
+        else:
+            await _send(socket, answer)
+        # Messages that are already there would be read without anyone else's being looked at.
+        await asyncio.sleep(0)
+
+
+async def _send(socket: WebSocket, answer: bytes | dict[str, Any]) -> None:
+    """
+    Raises:
+        WebSocketDisconnect: the page has gone, silently perhaps.
+    """
+    try:
+        if isinstance(answer, bytes):
+            await socket.send_bytes(answer)
+        else:
+            await socket.send_json(answer)
+    except RuntimeError as error:  # uvicorn's, once it has given the connection up
+        raise WebSocketDisconnect(1006) from error

@@ -3,15 +3,16 @@
 Source: inference_rest.md of github.com/kserve/open-inference-protocol.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Response
+from fastapi import APIRouter, FastAPI, Response
 from starlette.routing import Route
 
 from serving import binary, infer_schema, schemas
 from serving.endpoints import Endpoint, Endpoints
 from serving.errors import json_answer
 from serving.infer import InferRoute
+from serving.model_paths import MODEL, VERSION, ModelPaths
 
 SERVER_VERSION = "0.1.0"  # as in pyproject.toml
 SERVER_METADATA = {
@@ -19,9 +20,7 @@ SERVER_METADATA = {
     "version": SERVER_VERSION,
     "extensions": [binary.EXTENSION, "model_configuration", "statistics"],
 }
-_MODEL = "/v2/models/{model}"
-_VERSION = "/versions/{version}"
-INFER = f"{_MODEL}/infer"
+INFER = f"{MODEL}/infer"
 
 
 def add_protocol(
@@ -39,16 +38,7 @@ def add_protocol(
         The routes that `infer` answers.
     """
     infer_routes = []
-    ModelName = Annotated[str, Path(examples=[example.name])]
-    VersionName = Annotated[str, Path(examples=[example.version])]
-
-    async def chosen(model: ModelName) -> Endpoint:
-        return endpoints(model)
-
-    Chosen = Annotated[Endpoint, Depends(chosen)]
-
-    async def known_version(model: Chosen, version: VersionName) -> None:
-        model.check_version(version)
+    paths = ModelPaths(endpoints, example)
 
     @app.get("/v2", response_model=schemas.Server, tags=["server"])
     async def server_metadata() -> Response:
@@ -62,19 +52,19 @@ def add_protocol(
     async def server_ready() -> Response:
         return json_answer({"ready": True})
 
-    def infer_model(model: ModelName) -> Any:
+    def infer_model(model: paths.Name) -> Any:
         """Pixels in, every output of the network out, with no verdict on it.
 
         A network that was trained to tell digits from other drawings has an output `score`:
         how sure it is, 0..1, that this is no digit. `POST /classify` applies the thresholds.
         """
 
-    def infer_version(model: ModelName, version: VersionName) -> Any:
+    def infer_version(model: paths.Name, version: paths.Version) -> Any:
         """The same of a model of which the version is known."""
 
-    for path, described in (("", infer_model), (_VERSION, infer_version)):
+    for path, described in (("", infer_model), (VERSION, infer_version)):
         app.post(
-            f"{_MODEL}{path}/infer",
+            f"{MODEL}{path}/infer",
             response_model=schemas.InferAnswer,
             openapi_extra=infer_schema.INFER_BODY,
             responses=infer_schema.INFER_ANSWERS,
@@ -86,13 +76,12 @@ def add_protocol(
     routes = APIRouter(tags=["model"])
 
     @routes.get("", response_model=schemas.Model)
-    async def model_metadata(model: Chosen) -> Response:
+    async def model_metadata(model: paths.Chosen) -> Response:
         return json_answer(model.metadata)
 
     @routes.get("/ready", response_model=schemas.ModelReady)
-    async def model_ready(model: Chosen) -> Response:
+    async def model_ready(model: paths.Chosen) -> Response:
         return json_answer({"name": model.name, "ready": True})
 
-    app.include_router(routes, prefix=_MODEL)
-    app.include_router(routes, prefix=_MODEL + _VERSION, dependencies=[Depends(known_version)])
+    paths.include(app, routes)
     return infer_routes

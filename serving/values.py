@@ -4,6 +4,7 @@ Each parser raises `argparse.ArgumentTypeError` with what is needed instead.
 """
 
 import argparse
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -72,6 +73,20 @@ def origins(value: str) -> tuple[str, ...]:
                 f"origins such as https://example.org are needed, with commas, not {origin!r}"
             )
     return found
+
+
+def proxies(value: str) -> str:
+    """Addresses and networks, or ``*``, with commas between them."""
+    found = [part.strip() for part in text(value).split(",")]
+    for address in found:
+        try:
+            if found != ["*"]:
+                ipaddress.ip_network(address)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(
+                f"addresses such as 10.0.0.0/8,192.168.1.2 are needed, or *: {error}"
+            ) from None
+    return ",".join(found)
 
 
 def keys(value: str) -> tuple[str, ...]:

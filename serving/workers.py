@@ -5,6 +5,7 @@ is added: workers drain as a single process does, Ctrl-C in a terminal reaches o
 no worker outlives its parent, and none can hold up the end.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -88,9 +89,10 @@ class _Supervisor(multiprocess.Multiprocess):
         super().keep_subprocess_alive()
         for pid in before - {worker.pid for worker in self.processes}:
             metrics.worker_died(pid)
+            logging.getLogger("scanline").warning("worker %d is gone, another takes its place", pid)
         if not self._is_announced and all(worker.is_ready() for worker in self.processes):
             self._is_announced = True
-            announce(self.sockets)
+            announce(self.sockets, self.config.settings)
 
     def terminate_all(self) -> None:
         for listener in self.sockets:

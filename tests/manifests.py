@@ -21,7 +21,9 @@ OBJECTS = {
     for document in documents(path)
 }
 CUSTOM = {"ServiceMonitor", "Kustomization"}  # not of Kubernetes itself
-OWN, TRITON = documents(DEPLOY / "kserve" / "inferenceservice.yaml")
+# One service a file: `kubectl apply` makes all that a file has.
+(OWN,) = documents(DEPLOY / "kserve" / "scanline.yaml")
+(TRITON,) = documents(DEPLOY / "kserve" / "triton.yaml")
 POD = OBJECTS["Deployment"]["spec"]["template"]["spec"]
 PODS = {"kubernetes": POD, "kserve": OWN["spec"]["predictor"]}
 

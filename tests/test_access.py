@@ -32,7 +32,7 @@ def models(tiny_model):
 @pytest.fixture
 def client(models):
     app = create_app(models, Settings())
-    add_stream(app, models)
+    add_stream(app, models, 9)
     return TestClient(app, raise_server_exceptions=False)
 
 

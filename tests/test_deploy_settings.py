@@ -72,6 +72,13 @@ def test_ports_are_those_of_the_settings():
     assert inside == {values["SCANLINE_PORT"], values["SCANLINE_GRPC_PORT"]}
 
 
+def test_every_pod_has_the_same_settings():
+    # What KServe is told besides; its pods have no gRPC, which it cannot route beside REST.
+    besides = {"PROTOCOL": "v2", "SCANLINE_GRPC_PORT": "9000"}
+    ours, kserve = (set(variables(pod).items()) for pod in PODS.values())
+    assert ours ^ kserve == set(besides.items())
+
+
 def test_kubernetes_sets_no_variables_after_services_names():
     # A Service called scanline would give SCANLINE_PORT=tcp://10.0.0.1:80, which is no port.
     assert all(pod["enableServiceLinks"] is False for pod in PODS.values())

@@ -14,9 +14,11 @@ import httpx
 import numpy as np
 import pytest
 import yaml
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from model import signature
-from serving.predictor import RELEASE, Predictor
+from serving.predictor import RELEASE, ModelError, Predictor
 from serving.protocol import ProtocolError
 
 pytest.importorskip("ray", reason="Ray has an environment of its own: make test-ray")
@@ -147,6 +149,26 @@ def test_bad_requests_raise_what_the_protocol_says(local):
         local.answer.remote(MODEL, None, b"[").result()
 
 
+@pytest.mark.parametrize("text", ["", "-1", "1_0", "²", "9" * 5000])
+def test_a_length_that_is_none_is_told(text):
+    with pytest.raises(ProtocolError, match="must be a number of bytes"):
+        serve_app.json_length(text)
+
+
+def test_a_broken_network_is_for_the_log(caplog):
+    api = FastAPI(exception_handlers=serve_app.api.exception_handlers)
+
+    @api.get("/")
+    async def read():
+        raise ModelError("secret.onnx cannot be read")
+
+    answer = TestClient(api).get("/")
+    assert answer.status_code == 503
+    assert "cannot be used" in answer.json()["error"]
+    assert "secret" not in answer.text
+    assert "secret.onnx" in caplog.text
+
+
 def test_the_clusters_file_is_what_ray_reads():
     content = yaml.safe_load(CLUSTER.read_text())
     read = ServeDeploySchema.model_validate(content)
@@ -236,6 +258,13 @@ def test_binary_tensors_on_a_real_ray(url):
             f"/v2/models/{MODEL}/infer",
             b"{}",
             {"Inference-Header-Content-Length": "-1"},
+            400,
+            "must be a number of bytes",
+        ),
+        (
+            f"/v2/models/{MODEL}/infer",
+            b"{}",
+            {"Inference-Header-Content-Length": "9" * 5000},
             400,
             "must be a number of bytes",
         ),

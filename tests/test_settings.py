@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.predictor import RELEASE
-from serving.settings import Settings, _shown, variable_of
+from serving.settings import Settings, _shown, unknown_variables, variable_of
 
 
 def test_defaults_serve_this_machine_only():
@@ -39,6 +39,8 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
         "max_batch": ("7", 7),
         "max_concurrency": ("8", 8),
         "max_heavy": ("3", 3),
+        "max_live": ("9", 9),
+        "forwarded_allow_ips": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
         "body_seconds": ("5", 5),
         "shutdown_delay": ("6", 6),
         "drain_seconds": ("4", 4),
@@ -72,6 +74,9 @@ def test_several_networks_by_flag_and_by_variable():
         (["--max-concurrency", "0"], {}, "--max-concurrency"),
         (["--cors-origins", "a.org"], {}, "--cors-origins"),
         (["--workers", "2"], {}, "--workers"),
+        (["--max-live", "0"], {}, "--max-live"),
+        (["--forwarded-allow-ips", "proxy"], {}, "--forwarded-allow-ips"),
+        (["--forwarded-allow-ips", "*,::1"], {}, "--forwarded-allow-ips"),
         (["--api-key", "secret"], {}, "--api-key"),
         ([], {"SCANLINE_API_KEY": ""}, "SCANLINE_API_KEY"),
         (["--log-level", "loud"], {}, "--log-level"),
@@ -110,3 +115,14 @@ def test_the_readme_lists_every_setting_as_it_is():
         flag = f"`--{name.replace('_', '-')}`" if metadata["flag"] else "(variable only)"
         default = _shown(setting.default)
         assert f"| {flag}, `{variable_of(name)}` | {default} | {metadata['help']} |" in lines
+
+
+def test_one_port_cannot_have_both_protocols(capsys):
+    with pytest.raises(SystemExit):
+        Settings.parse(["--port", "8000", "--grpc-port", "8000"], {})
+    assert "choose another" in capsys.readouterr().err
+
+
+def test_misspelt_variables_are_found():
+    environ = {"SCANLINE_API_KEYS": "x", "SCANLINE_PORT": "1", "SCANLINE_DATA": "d", "PATH": "p"}
+    assert unknown_variables(environ) == ["SCANLINE_API_KEYS"]

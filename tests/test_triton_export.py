@@ -193,7 +193,7 @@ def test_bad_calls_end_in_one_line(name, content, arguments, message, tmp_path, 
     assert not out.exists()
 
 
-@pytest.mark.parametrize("version", ["0", "1.2", "new", "²", "../1"])
+@pytest.mark.parametrize("version", ["0", "01", "1.2", "new", "²", "../1"])
 def test_a_version_that_is_no_folder_of_an_engine_is_refused(version, tmp_path, capsys):
     network = save_tiny_model(tmp_path / "tiny.onnx", version=version)
     assert export.main([str(network), "--triton", str(tmp_path / "out")]) == 2

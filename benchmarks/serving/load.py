@@ -27,20 +27,40 @@ class Measured:
     """What came back.
 
     `times` has the seconds from sending to the whole answer, by status code (or `LOST`,
-    `SILENT`). `unsent` requests fell due while every connection was waiting. `unexplained`
+    `SILENT`); `since_due` the seconds from when the request fell due, which in an open loop is
+    before it was sent if the load itself is late. `unsent` requests fell due while every
+    connection was waiting, or while the load's thread stood still at the end. `unexplained`
     are the refusals (429, 503) without Retry-After. `busy` is this thread's share of its core.
     """
 
     seconds: float = 0.0
     times: dict[int | str, array] = field(default_factory=dict)
+    since_due: dict[int | str, array] = field(default_factory=dict)
     unsent: int = 0
     unexplained: int = 0
     busy: float = 0.0
 
-    def add(self, code: int | str, seconds: float) -> None:
+    def add(self, code: int | str, sent: float, since_due: float | None = None) -> None:
+        """One answer: the seconds since it was sent, and since it fell due if that was earlier."""
         if code not in self.times:
-            self.times[code] = array("d")
-        self.times[code].append(seconds)
+            self.times[code], self.since_due[code] = array("d"), array("d")
+        self.times[code].append(sent)
+        self.since_due[code].append(sent if since_due is None else since_due)
+
+    def merge(self, other: "Measured") -> None:
+        """Take in what another thread or process measured at the same time."""
+        for mine, theirs in ((self.times, other.times), (self.since_due, other.since_due)):
+            for code, seconds in theirs.items():
+                mine.setdefault(code, array("d")).extend(seconds)
+        self.seconds = max(self.seconds, other.seconds)
+        self.unsent += other.unsent
+        self.unexplained += other.unexplained
+        self.busy = max(self.busy, other.busy)
+
+    @property
+    def sent(self) -> int:
+        """How many requests were sent."""
+        return sum(map(len, self.times.values()))
 
     @property
     def rate(self) -> float:
@@ -61,7 +81,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self.number = -1  # of the open socket
         self.waiting = False
-        self.sent = 0.0
+        self.sent = self.due = 0.0
 
     def open(self) -> None:
         self._socket = socket.create_connection(("127.0.0.1", self._port))
@@ -70,9 +90,10 @@ class Connection:
         self._poll.register(self.number, select.EPOLLIN)
         self._parser = HttpResponseParser(self)
 
-    def send(self, request: bytes) -> None:
-        """Send; raises OSError where the server is not there."""
+    def send(self, request: bytes, due: float | None) -> None:
+        """Send what fell due at `due` (None: now); raises OSError where the server is not there."""
         self.sent, self.waiting, self.answer = time.perf_counter(), True, b""
+        self.due = self.sent if due is None else due
         if self._socket is None:
             self.open()
         self._socket.sendall(request)
@@ -140,11 +161,11 @@ def _drive(
         if now < end:
             due = len(idle) if rate is None else int((now - start) * rate) + 1 - offered
             sending = min(due, len(idle))
-            for _ in range(sending):
+            for number in range(offered, offered + sending):
                 connection = idle.popleft()
                 quiet.pop(connection.number, None)
                 try:
-                    connection.send(request)
+                    connection.send(request, None if rate is None else start + number / rate)
                     waiting[connection.number] = connection
                 except OSError:
                     _lost(measured, connection, idle)
@@ -169,7 +190,7 @@ def _drive(
                 continue
             if code is not None:
                 del waiting[number]
-                measured.add(code, time.perf_counter() - connection.sent)
+                _answered(measured, connection, code)
                 if code in (429, 503) and b"\r\nretry-after:" not in connection.answer.lower():
                     measured.unexplained += 1
                 idle.append(connection)
@@ -177,13 +198,20 @@ def _drive(
                     quiet[connection.number] = connection
         now = time.perf_counter()
     for connection in waiting.values():
-        measured.add(SILENT, now - connection.sent)
+        _answered(measured, connection, SILENT)
+    if rate is not None:
+        measured.unsent += max(0, int(seconds * rate) - offered)
     measured.seconds = now - start
     measured.busy = (time.thread_time() - processor) / measured.seconds
     return measured
 
 
+def _answered(measured: Measured, connection: Connection, code: int | str) -> None:
+    now = time.perf_counter()
+    measured.add(code, now - connection.sent, now - connection.due)
+
+
 def _lost(measured: Measured, connection: Connection, idle: deque[Connection]) -> None:
-    measured.add(LOST, time.perf_counter() - connection.sent)
+    _answered(measured, connection, LOST)
     connection.close()
     idle.append(connection)

@@ -26,12 +26,12 @@ ECHOES = {
 
 
 def _mlserver(environment: str) -> Server:
-    """Its adaptive batching is off: with it, it was slower at 1 and at 16 connections."""
+    """Its adaptive batching is off: tried with one setting for a few seconds, it was slower."""
     return Server(
         ("mlserver", "start", "."),
         environment,
         {
-            "MLSERVER_PARALLEL_WORKERS": "0",  # one core: in the process is faster
+            "MLSERVER_PARALLEL_WORKERS": "0",  # one core: in the process
             "MLSERVER_DEBUG": "false",
             "MLSERVER_HOST": "127.0.0.1",
             "MLSERVER_HTTP_PORT": "{port}",

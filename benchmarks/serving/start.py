@@ -4,7 +4,7 @@
 
 One minute. Without the page, beside a process of FastAPI and ONNX Runtime alone
 (`competitors/fastapi_onnx.py`), in turns, each on the same core with the same network; medians.
-From the start of the process to its first right answer; resident memory then, and after two
+From the start of the process to its first 200; resident memory then, and after two
 seconds at 16 connections.
 """
 

@@ -20,15 +20,14 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from serving.binary import LENGTH_HEADER
 from serving.bodies import BodyLimit
-from serving.errors import http_error, json_answer
+from serving.errors import broken_model, http_error, json_answer
 from serving.models import Models, UnknownModelError
-from serving.predictor import RELEASE, Predictor
+from serving.predictor import RELEASE, ModelError, Predictor
 from serving.protocol import Infer, ProtocolError, infer_answer, model_metadata, parse_infer
 from serving.settings import Settings
 
 LIMITS = Settings()  # of a body and of a request: those of the service, by default
 MOST_IMAGES = 32  # computed at a time
-VERSION = "1"  # of a network whose file names none
 MODEL = "/v2/models/{model}"
 
 Results = dict[str, np.ndarray]
@@ -52,14 +51,12 @@ def _unknown_model(_: Request, error: UnknownModelError) -> Response:
     return json_answer({"error": str(error)}, 404)
 
 
+@api.exception_handler(ModelError)
+def _unusable_model(_: Request, error: ModelError) -> Response:
+    return json_answer({"error": broken_model(error)}, 503)
+
+
 api.add_exception_handler(StarletteHTTPException, http_error)
-
-
-class Network(NamedTuple):
-    """A network, and its version in paths."""
-
-    predictor: Predictor
-    version: str
 
 
 class Work(NamedTuple):
@@ -67,6 +64,20 @@ class Work(NamedTuple):
 
     predictor: Predictor
     request: Infer
+
+
+def json_length(text: str | None) -> int | None:
+    """What the header `LENGTH_HEADER` says.
+
+    Raises:
+        ProtocolError: it is no number of bytes.
+    """
+    if text is None:
+        return None
+    # int() alone would take "1_000", and fail at thousands of digits.
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
+        raise ProtocolError(f"{LENGTH_HEADER}: must be a number of bytes")
+    return int(text)
 
 
 def size(batch: Sequence[Work]) -> int:
@@ -110,12 +121,12 @@ class Scanline:
     def __init__(self, model: Path):
         self._models = Models([model])
 
-    def _network(self, name: str, version: str | None) -> Network:
+    def _network(self, name: str, version: str | None) -> Predictor:
         predictor = self._models.choose(name)
-        known = predictor.metadata.get("version", VERSION)
-        if version not in (None, known):
+        if version not in (None, predictor.version):
+            known = predictor.version
             raise HTTPException(404, f"no version {version[:80]!r} here: it is {known!r}")
-        return Network(predictor, known)
+        return predictor
 
     # Without waiting: what has queued while the last batch was computed is the next one.
     @serve.batch(max_batch_size=MOST_IMAGES, batch_wait_timeout_s=0, batch_size_fn=size)
@@ -129,35 +140,33 @@ class Scanline:
 
         Raises:
             ProtocolError, UnknownModelError, HTTPException: what is wrong with the request.
+            ModelError: the network cannot be used.
         """
-        network = self._network(model, version)
-        names = network.predictor.output_names
-        request = parse_infer(body, names, LIMITS.max_batch, header_length)
-        work = Work(network.predictor, request)
+        predictor = self._network(model, version)
+        request = parse_infer(body, predictor.output_names, LIMITS.max_batch, header_length)
+        work = Work(predictor, request)
         # Ray refuses what is larger than a batch may be.
         fits = size([work]) <= MOST_IMAGES
         results = await self._batched(work) if fits else compute([work])[0]
-        return infer_answer(model, network.version, request, results)
+        return infer_answer(model, predictor.version, request, results)
 
     @api.post(MODEL + "/infer")
     @api.post(MODEL + "/versions/{version}/infer")
     async def infer(self, request: Request, model: str, version: str | None = None) -> Response:
-        length = request.headers.get(LENGTH_HEADER)
-        if length is not None and not (length.isascii() and length.isdecimal()):
-            raise ProtocolError(f"{LENGTH_HEADER}: must be a number of bytes")
+        length = json_length(request.headers.get(LENGTH_HEADER))
         body = await request.body()
-        content, json_length = await self.answer(model, version, body, length and int(length))
-        if json_length is None:
+        content, length = await self.answer(model, version, body, length)
+        if length is None:
             return Response(content, media_type="application/json")
-        headers = {LENGTH_HEADER: str(json_length)}
+        headers = {LENGTH_HEADER: str(length)}
         return Response(content, headers=headers, media_type="application/octet-stream")
 
     @api.get(MODEL)
     @api.get(MODEL + "/versions/{version}")
     async def describe(self, model: str, version: str | None = None) -> Response:
-        network = self._network(model, version)
-        nodes = network.predictor.inputs, network.predictor.outputs
-        return json_answer(model_metadata(model, network.version, *nodes))
+        predictor = self._network(model, version)
+        nodes = predictor.inputs, predictor.outputs
+        return json_answer(model_metadata(model, predictor.version, *nodes))
 
     @api.get(MODEL + "/ready")
     @api.get(MODEL + "/versions/{version}/ready")

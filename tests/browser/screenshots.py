@@ -18,6 +18,8 @@ SCREENS = {
         "viewport": {"width": 360, "height": 740},
         "color_scheme": "light",
         "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
     },
 }
 

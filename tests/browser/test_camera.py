@@ -52,6 +52,8 @@ def camera_page(open_page, server):
 
 
 def live_tracks(page) -> int:
+    """Once the page has done what the events before have led to: a dialog closes a task later."""
+    page.wait_for_timeout(100)
     return page.evaluate(
         "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
     )

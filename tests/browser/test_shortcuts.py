@@ -43,7 +43,7 @@ def test_single_keys_can_be_switched_off_for_good(page):
     assert drawn_by(page, "Delete") == "–"  # no character: nobody says it
     assert drawn_by(page, "Control+z") == "3"
     page.reload()
-    page.wait_for_function("document.querySelector('.digit').textContent === '3'")
+    page.wait_for_function("document.querySelector('.digit')?.textContent === '3'")
     watch(page)
     assert not switch(page).is_checked()
     assert drawn_by(page, "7") == "3"

@@ -54,7 +54,7 @@ def test_readers_that_the_network_before_lacked_have_no_past(page):
     settle(page)
     assert page.locator(".backward-panel .changed").is_hidden()
     draw(page, ONE)
-    assert page.locator(".backward-panel .changed").is_visible()
+    page.locator(".backward-panel .changed").wait_for()
 
 
 def test_a_unit_looked_into_meanwhile_has_no_states_yet(page):
