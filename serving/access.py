@@ -129,6 +129,14 @@ class Access:
                 _write("WEBSOCKET", path, route, status, seconds, {"drawings": drawings})
 
 
+def refused(watch: metrics.Metrics, status: int) -> None:
+    """Count and log what was answered before it was a request: no HTTP, or a head without end."""
+    logs.request_id.set(None)
+    watch.answered(UNMATCHED, status, 0.0)
+    if _LOG.isEnabledFor(logging.INFO):
+        _write("-", "-", UNMATCHED, status, 0.0, {})
+
+
 def _identify(scope: Scope) -> tuple[bytes, bytes]:
     """Choose the request's id, keep it for the log, and give it as a header."""
     chosen = None

@@ -35,6 +35,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 # So many pictures are decoded at a time; one of 25 million pixels takes up to 550 MB (measured).
 MOST_THREADS = 4
+# For large inference requests, which must not wait behind pictures. A second one, since Python
+# lets go of its lock while a network computes or an answer is compressed.
+INFER_THREADS = 2
 
 
 def create_app(models: Models, settings: Settings) -> FastAPI:
@@ -66,7 +69,12 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     app.add_middleware(Access, watch=watch)
     answer_errors(app)
     app.state.models = models
-    app.state.endpoints = endpoints = Endpoints(models, settings.max_batch, pool, watch.inferred)
+    app.state.endpoints = endpoints = Endpoints(
+        models,
+        settings.max_batch,
+        ThreadPoolExecutor(INFER_THREADS, thread_name_prefix="scanline-infer"),
+        watch.inferred,
+    )
     infer = InferRoute(endpoints, settings.max_body_bytes, partial(watch.decoded, INFER))
     add_repository(app, models, endpoints, endpoints(models.default.name))
     infer_routes += add_protocol(app, endpoints, endpoints(models.default.name), infer)

@@ -34,6 +34,7 @@ from serving import stream, units
 from serving.classify import File, classify
 from serving.explain import add_explain, explain_config
 from serving.frame import API, check_calls, close_unused
+from serving.live_route import add_stream
 from serving.models import Models
 from serving.picture_route import add_picture_route, picture_config
 from serving.pictures import PictureError
@@ -215,7 +216,7 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
     def live_config(model: str | None = None) -> dict:
         return config(models.choose(model)) | {"models": offered}
 
-    stream.add_stream(app, models, settings.max_live)
+    add_stream(app, models, settings.max_live)
     add_explain(app, models)
     add_picture_route(app, settings.max_pixels)
     app.mount("/live", LiveFiles(directory=LIVE))

@@ -111,6 +111,15 @@ def _declared(scope: Scope) -> int:
 class _InMemoryParser(MultiPartParser):
     spool_max_size = 0  # never to disk, which may be read-only: the body's limit holds
 
+    @property
+    def _charset(self) -> str:
+        """Of names, whatever the client says: some of Python's codecs decode to what is no text."""
+        return "utf-8"
+
+    @_charset.setter
+    def _charset(self, _: str) -> None:
+        pass  # the parser's own choice
+
 
 async def image_files(request: Request, most: int) -> list[File]:
     """The image files of a request: those of a form, else the body as one file.

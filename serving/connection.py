@@ -6,15 +6,13 @@ body whose refusal has long been answered, or an answer that its client does not
 """
 
 import asyncio
-import logging
-import os
-import time
 from http import HTTPStatus
 from typing import ClassVar
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.connection_limit import most_connections, warn_full
 from serving.gate import REST
 from serving.unsent import Unsent
 
@@ -24,22 +22,7 @@ HEADERS = 100  # each costs ten times its bytes
 REST_SECONDS = 0.1  # before the next request after a refusal
 LINGER_SECONDS = 2.0  # for a client that still sends to read that it is refused
 LINGER_BYTES = 64 * 2**20
-_SPARE_FILES = 64  # not for connections, but for networks, logs and the listener
-_MANY = 65536
 _AGAIN_SECONDS = 1.0
-_LOG_SECONDS = 60.0
-
-_LOG = logging.getLogger("scanline")
-
-
-def most_connections() -> int:
-    """How many a process can hold: a few less than the files that it may open."""
-    if os.name == "nt":
-        return _MANY
-    import resource
-
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MANY if files in (-1, resource.RLIM_INFINITY) else max(1, files - _SPARE_FILES)
 
 
 class _HeadTooLargeError(Exception):
@@ -66,7 +49,6 @@ class Connection(HttpToolsProtocol):
     head_seconds = HEAD_SECONDS
     linger_seconds = LINGER_SECONDS
     unsent: ClassVar[Unsent] = Unsent()
-    _logged: ClassVar[float] = -_LOG_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._deadline: asyncio.TimerHandle | None = None
@@ -77,7 +59,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         most = min(self.most, self.config.settings.max_connections)
         if len(self.connections) > most:
-            self._tell(most)
+            warn_full(most)
             transport.abort()
         else:
             self._limit_time(self.head_seconds)
@@ -85,6 +67,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lift_limit()
         self.unsent.remove(self.transport)
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -94,8 +77,9 @@ class Connection(HttpToolsProtocol):
         self._piece = len(data)
         super().data_received(data)
         if not self._is_message:  # as with all requests that come in one piece
-            # What llhttp skips before a request has taken uvicorn's timer away.
-            if self.cycle is not None and self.cycle.response_complete and self._is_mine():
+            # What llhttp skips before a request has taken uvicorn's timer away. A stream is no
+            # more among the connections.
+            if self.cycle and self.cycle.response_complete and self in self.connections:
                 self._limit_time(self.head_seconds)
             return
         if self._is_lingering or self.transport.is_closing():
@@ -132,12 +116,10 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._has_head = True
-        if len(self.headers) > HEADERS or (
-            self._bytes + self._piece > HEAD_BYTES and self._head_size() > HEAD_BYTES
-        ):
-            self._has_head = False
+        is_suspect = self._bytes + self._piece > HEAD_BYTES or len(self.headers) > HEADERS
+        if is_suspect and self._is_head_large():
             raise _HeadTooLargeError
+        self._has_head = True
         self._lift_limit()
         self.scope[REST] = self._rest
         super().on_headers_complete()
@@ -152,8 +134,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls it for what its parser does not take; all errors here are JSON."""
-        is_large = self._is_message and not self._has_head and self._bytes + self._piece > 0
-        if is_large and (len(self.headers) > HEADERS or self._head_size() > HEAD_BYTES):
+        if self._is_message and not self._has_head and self._is_head_large():
             self._refuse_head()
         else:
             self._end(400, f"{msg.rstrip('.')}: this server speaks HTTP/1.1")
@@ -198,16 +179,13 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             self.loop.call_later(REST_SECONDS, self.flow.resume_reading)
 
-    def _is_mine(self) -> bool:
-        """Whether it has not become a stream."""
-        return self in self.connections
-
     def _is_unwanted(self) -> bool:
         """Whether no application waits for what the client still has to send."""
         return not self._has_head or self.cycle is None or self.cycle.response_complete
 
-    def _head_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+    def _is_head_large(self) -> bool:
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return size > HEAD_BYTES or len(self.headers) > HEADERS
 
     def _limit_time(self, seconds: float) -> None:
         if self._deadline is None:
@@ -249,16 +227,6 @@ class Connection(HttpToolsProtocol):
             self._linger()
         else:
             self._close()  # the request before will not be answered
-
-    def _tell(self, most: int) -> None:
-        now = time.monotonic()
-        if now - Connection._logged >= _LOG_SECONDS:
-            Connection._logged = now
-            _LOG.warning(
-                "%d connections are open, which is the limit (--max-connections, or the files "
-                "that a process may open): more are closed at once",
-                most,
-            )
 
 
 class _WayOut:

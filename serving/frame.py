@@ -91,9 +91,6 @@ def check_calls(page: Blocks) -> None:
         if len(body.data) != len(function.inputs):
             needed = len(function.inputs)
             return False, f"data must hold {needed} value(s), not {len(body.data)}", "error"
-        # Only Gradio's own components send these, and the page has none.
-        body.event_data = body.event_id = body.trigger_id = None
-        body.batched = False
         return await push(body, **rest)
 
     page._queue.push = checked

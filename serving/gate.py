@@ -42,7 +42,7 @@ class Gate:
 
     Attributes:
         most: requests inside.
-        most_heavy: of them, those with a picture or more than `SMALL_BYTES`.
+        most_heavy: of them, those with a picture, what is compressed, or more than `SMALL_BYTES`.
         most_bytes: of bodies larger than `SMALL_BYTES`, over all requests.
         ready: false once the server is to stop: it still answers, but wants no new requests.
     """
@@ -73,10 +73,10 @@ class GateKeeper:
     """ASGI middleware: lets as many requests in as `gate` has places for.
 
     Only POST takes a place: all that computes is one, but for the live view's stream, which has
-    a limit of its own (`serving.stream`). A request has it from the moment
-    its body is there; a slow client that still sends takes nobody's. One that finds all
-    places taken when its head arrives is refused unread, and so is one that finds them
-    taken when its body is complete.
+    a limit of its own (`serving.stream`). A request has it from the moment its body is there
+    until its answer is made; a slow client that still sends, or reads (`serving.unsent`), takes
+    nobody's. One that finds all places taken when its head arrives is refused unread, and so is
+    one that finds them taken when its body is complete.
     """
 
     def __init__(self, app: ASGIApp, gate: Gate):
@@ -95,10 +95,11 @@ class GateKeeper:
         if scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        length = _length(scope)
-        visit = _Visit(self._gate, receive, length > SMALL_BYTES or scope["path"] in PICTURE_PATHS)
+        is_small, is_packed = _size(scope)
+        is_heavy = not is_small or is_packed or scope["path"] in PICTURE_PATHS
+        visit = _Visit(self._gate, receive, is_heavy)
         if not visit.enter():
-            await refuse(send, 503, _FULL, keep=length <= SMALL_BYTES)
+            await refuse(send, 503, _FULL, keep=is_small)
             if rest := scope.get(REST):
                 rest()
             return
@@ -154,14 +155,17 @@ def _full() -> HTTPException:
     return HTTPException(503, _FULL, {"Retry-After": str(RETRY_SECONDS), "Connection": "close"})
 
 
-def _length(scope: Scope) -> int:
-    """The declared length of the body; where there is none, as much as to be called heavy."""
+def _size(scope: Scope) -> tuple[bool, bool]:
+    """Whether the body is declared as at most `SMALL_BYTES`, and whether it is compressed."""
+    is_small, is_packed = True, False
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() and len(value) < 20 else SMALL_BYTES + 1
-        if name == b"transfer-encoding":
-            return SMALL_BYTES + 1
-    return 0
+            is_small = value.isdigit() and len(value) < 20 and int(value) <= SMALL_BYTES
+        elif name == b"transfer-encoding":
+            is_small = False
+        elif name == b"content-encoding":
+            is_packed = value.strip().lower() not in (b"", b"identity")
+    return is_small, is_packed
 
 
 def _closing(send: Send) -> Send:

@@ -51,6 +51,8 @@ class AddRequest(logging.Filter):
         if record.name == _UVICORN and (
             # The frames and headers of WebSockets.
             record.levelno <= logging.DEBUG
+            # Anybody could fill the log with them; `serving.access` counts what is no HTTP.
+            or record.msg in ("Invalid HTTP request received.", "Unsupported upgrade request.")
             # A handshake with its query string: `serving.access` has a line of its own.
             or str(record.msg).startswith('%s - "WebSocket ')
         ):

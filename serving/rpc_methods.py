@@ -6,7 +6,8 @@ same mistakes. `serving.rpc` listens.
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,25 +21,15 @@ from serving.infer import INLINE_BYTES
 from serving.metrics import Metrics
 from serving.models import Models, UnknownModelError
 from serving.predictor import ModelError
+from serving.rpc_waiting import FullError, SlowError
 from serving.tensors import ProtocolError
 from serving.v2 import SERVER_METADATA
 
 _LOG = logging.getLogger("scanline")
 
 
-class FullError(Exception):
-    """There is no place at the gate."""
-
-    def __init__(self) -> None:
-        super().__init__("the server is full: try again in a second")
-
-
 class KeyMissingError(Exception):
     """The call brings no key that is let in."""
-
-
-class SlowError(Exception):
-    """The call's message does not arrive."""
 
 
 _CODES: dict[type[Exception], grpc.StatusCode] = {
@@ -87,16 +78,22 @@ class Rpc:
             try:
                 message = answer(infer_response=await self._infer(data))
             except Exception as error:
+                if isinstance(error, FullError):
+                    self._watch.shed(503)
                 message = answer(error_message=status(error)[1])
             yield message.SerializeToString()
 
     async def _infer(self, data: bytes) -> Any:
-        heavy = len(data) > SMALL_BYTES
+        with self._place(heavy=len(data) > SMALL_BYTES):
+            return await self._infer_inside(data)
+
+    @contextmanager
+    def _place(self, heavy: bool = False) -> Iterator[None]:
+        """One at the gate."""
         if not self._gate.enter(heavy):
-            self._watch.shed(503)
             raise FullError
         try:
-            return await self._infer_inside(data)
+            yield
         finally:
             self._gate.leave(heavy)
 
@@ -160,7 +157,9 @@ class Rpc:
         return repository.model_statistics(repository.loaded(self._models, self._endpoints))
 
     async def _RepositoryIndex(self, request: Any) -> dict[str, Any]:
-        return {"models": repository.index(self._models, self._endpoints, request.ready)}
+        index = partial(repository.index, self._models, self._endpoints, request.ready)
+        with self._place():
+            return {"models": await self._endpoints(self._models.default.name).in_thread(index)}
 
 
 def status(error: Exception) -> tuple[grpc.StatusCode, str]:

@@ -10,10 +10,10 @@ import contextlib
 import gc
 import logging
 import os
-import selectors
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from types import FrameType
 
@@ -21,9 +21,10 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from serving import logs, stream
+from serving import access, logs, stream
 from serving.api import create_app
 from serving.connection import Connection, is_idle
+from serving.listener import has_callers, stop_calls
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
@@ -33,6 +34,8 @@ KEEP_ALIVE_SECONDS = 75
 # Between the last accepted connection and the end of the idle ones, whose next request may be on
 # its way: each answer now says that its connection ends.
 LAST_CALL_SECONDS = 1.0
+# For connections that are being made when the server hears no new callers any more.
+HANDSHAKE_SECONDS = 0.3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -47,6 +50,7 @@ class Config(uvicorn.Config):
     """How uvicorn serves; goes to worker processes, where `load` makes the application."""
 
     application: FastAPI
+    refused: Callable[[int], None]  # is told the status of what no application has seen
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -72,6 +76,7 @@ class Config(uvicorn.Config):
         logs.configure(self.settings)
         models = Models(self.settings.model)
         self.application = create_app(models, self.settings)
+        self.refused = partial(access.refused, self.application.state.metrics)
         if self.settings.ui:
             # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -114,6 +119,11 @@ class Server(uvicorn.Server):
         """Say that calls are taken, and where."""
         announce(listeners, self._settings)
 
+    def stop_calls(self, listeners: list[socket.socket]) -> None:
+        """Hear no new callers."""
+        for listener in listeners:
+            stop_calls(listener)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         for number in STOP_SIGNALS:
@@ -134,13 +144,16 @@ class Server(uvicorn.Server):
         self._stop()
         _LOG.info("not ready, and takes requests for %d s more", self._settings.shutdown_delay)
         await asyncio.sleep(self._settings.shutdown_delay)
+        self.stop_calls(sockets or [])
+        await asyncio.sleep(HANDSHAKE_SECONDS)
         loop = asyncio.get_running_loop()
         end = loop.time() + LAST_CALL_SECONDS
         # The system resets connections that it has made and nobody has taken.
-        while loop.time() < end and any(map(_has_callers, sockets or [])):
+        while loop.time() < end and any(map(has_callers, sockets or [])):
             await asyncio.sleep(0)
         for listener in [*self.servers, *(sockets or [])]:
             listener.close()
+        end = loop.time() + LAST_CALL_SECONDS
         while loop.time() < end and any(map(is_idle, self.server_state.connections)):
             await asyncio.sleep(0.05)
         # Each open page holds a stream that Gradio ends at this event, else never.
@@ -149,13 +162,6 @@ class Server(uvicorn.Server):
                 event.set()
         rpc_end = self._rpc.stop(self._settings.drain_seconds) if self._rpc else asyncio.sleep(0)
         await asyncio.gather(super().shutdown(sockets), rpc_end)
-
-
-def _has_callers(listener: socket.socket) -> bool:
-    """Whether there are connections that wait to be accepted."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(listener, selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 def announce(listeners: list[socket.socket], settings: Settings) -> None:

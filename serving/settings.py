@@ -53,7 +53,9 @@ class Settings:
     max_pixels: int = field(
         default=25_000_000,
         metadata=_by(
-            values.whole(28 * 28, 10**9), "most pixels in a picture, known before it is decoded"
+            # Pillow itself opens no larger ones.
+            values.whole(28 * 28, 178_956_970),
+            "most pixels in a picture, known before it is decoded",
         ),
     )
     max_batch: int = field(
@@ -72,7 +74,8 @@ class Settings:
         default=16,
         metadata=_by(
             values.whole(1, 65536),
-            "of them, most that bring pictures or more than 64 kB, which wait for threads",
+            "of them, most that bring pictures, what is compressed, or more than 64 kB, and wait "
+            "for threads",
         ),
     )
     # Each answer takes about 5 ms of a core (measured): even if somebody draws in all of them
@@ -80,6 +83,14 @@ class Settings:
     max_live: int = field(
         default=64,
         metadata=_by(values.whole(1, 65536), "most live views open at a time; others are told 503"),
+    )
+    max_connections: int = field(
+        default=4096,
+        metadata=_by(
+            values.whole(1, 65536),
+            "most connections of a process, fewer where it may not open so many files; others "
+            "are closed at once",
+        ),
     )
     body_seconds: int = field(
         default=30,

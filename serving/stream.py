@@ -1,4 +1,4 @@
-"""The live view's WebSocket: drawings in, everything that the network thought out.
+"""The live view's messages: drawings in, everything that the network thought out.
 
 Page to server, one binary message for each drawing, little-endian (`read_input`)::
 
@@ -31,9 +31,8 @@ in a text message {"error"}, and the connection ends with the code 4404.
 
 A message that cannot be read is answered by a text message {"error", "sequence"}, and
 the connection lives on. The page keeps one drawing in flight and sends the newest one
-next, so nothing queues up here. ``live/protocol.js`` is the other end.
-
-One stream more than `add_stream` allows is refused by 503 in place of the handshake.
+next, so nothing queues up here. `serving.live_route` has the
+WebSocket, ``live/protocol.js`` is the other end.
 """
 
 import asyncio
@@ -41,18 +40,14 @@ import json
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
-from serving.errors import broken_model, json_answer
-from serving.gate import RETRY_SECONDS
-from serving.models import Models, UnknownModelError
-from serving.predictor import ModelError, Predictor
+from serving.predictor import Predictor
 from serving.verdict import judge
 
 PATH = "/live"
@@ -219,8 +214,8 @@ class Reader:
 
     def __init__(self):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="drawing")
-        # Who waits for it goes on in a round of the event loop of his own: between two drawings
-        # everybody else's requests are looked at, however many streams there are.
+        # Taken for a whole round of the event loop: between two drawings everybody else's
+        # requests are looked at, however many streams there are.
         self._turn = asyncio.Lock()
 
     async def read(self, message: bytes, predictor: Predictor) -> bytes:
@@ -229,70 +224,11 @@ class Reader:
         Raises:
             StrokesError: see `read_input`.
         """
+        loop = asyncio.get_running_loop()
         if is_large(message):
-            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, read_drawing, message, predictor)
-        async with self._turn:
+        await self._turn.acquire()
+        try:
             return read_drawing(message, predictor)
-
-
-def add_stream(app: FastAPI, models: Models, most: int) -> None:
-    """Add the WebSocket route to `app`; `most` streams may be open at a time."""
-    reader = Reader()
-    open_streams: set[WebSocket] = set()
-
-    @app.websocket(PATH)
-    async def live(socket: WebSocket, model: str | None = None) -> None:
-        if len(open_streams) >= most:
-            error = {"error": f"{most} live views are open, which is the limit: try again later"}
-            retry = {"Retry-After": str(RETRY_SECONDS)}
-            await socket.send_denial_response(json_answer(error, 503, retry))
-            return
-        open_streams.add(socket)
-        try:
-            await socket.accept()
-            await _answer(socket, models, model, reader)
-        except WebSocketDisconnect:
-            return  # the page went away while its answer was on the way
         finally:
-            open_streams.discard(socket)
-
-
-async def _answer(socket: WebSocket, models: Models, model: str | None, reader: Reader) -> None:
-    """Answer one page's drawings until it goes.
-
-    Raises:
-        WebSocketDisconnect: it goes while it is answered.
-    """
-    try:
-        predictor = models.choose(model)
-    except (UnknownModelError, ModelError) as error:
-        broken = isinstance(error, ModelError)
-        await _send(socket, {"error": broken_model(error) if broken else str(error)})
-        await socket.close(NO_MODEL)
-        return
-    while (event := await socket.receive())["type"] != "websocket.disconnect":
-        try:
-            if event.get("bytes") is None:
-                raise StrokesError("send a drawing as one binary message, not as text")
-            answer = await reader.read(event["bytes"], predictor)
-        except StrokesError as error:
-            await _send(socket, {"error": str(error), "sequence": error.sequence})
-        else:
-            await _send(socket, answer)
-        # Messages that are already there would be read without anyone else's being looked at.
-        await asyncio.sleep(0)
-
-
-async def _send(socket: WebSocket, answer: bytes | dict[str, Any]) -> None:
-    """
-    Raises:
-        WebSocketDisconnect: the page has gone, silently perhaps.
-    """
-    try:
-        if isinstance(answer, bytes):
-            await socket.send_bytes(answer)
-        else:
-            await socket.send_json(answer)
-    except RuntimeError as error:  # uvicorn's, once it has given the connection up
-        raise WebSocketDisconnect(1006) from error
+            loop.call_soon(self._turn.release)

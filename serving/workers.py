@@ -19,6 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
 from serving import metrics
+from serving.listener import stop_calls
 from serving.predictor import ModelError
 from serving.server import STOP_SIGNALS, Config, Server, announce
 
@@ -33,6 +34,9 @@ class _WorkerServer(Server):
 
     def announce(self, listeners: list[socket.socket]) -> None:
         """The parent does."""
+
+    def stop_calls(self, listeners: list[socket.socket]) -> None:
+        """The parent does, if all workers end: they have one socket together."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -94,14 +98,15 @@ class _Supervisor(multiprocess.Multiprocess):
             self._is_announced = True
             announce(self.sockets, self.config.settings)
 
-    def terminate_all(self) -> None:
-        for listener in self.sockets:
-            listener.close()  # else new connections would wait here for nobody
-        super().terminate_all()
-
     def join_all(self) -> None:
         settings = self.config.settings
-        end = time.monotonic() + settings.shutdown_delay + settings.drain_seconds + _SPARE_SECONDS
+        called = time.monotonic() + settings.shutdown_delay
+        for worker in self.processes:
+            worker.process.join(max(0, called - time.monotonic()))
+        for listener in self.sockets:
+            stop_calls(listener)
+            listener.close()  # else new connections would wait here for nobody
+        end = time.monotonic() + settings.drain_seconds + _SPARE_SECONDS
         for worker in self.processes:
             worker.process.join(max(0, end - time.monotonic()))
             if worker.process.is_alive():

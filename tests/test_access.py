@@ -10,13 +10,13 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.websockets import WebSocketDisconnect
 
-from serving.access import CLIENT_GONE, Access
+from serving.access import CLIENT_GONE, UNMATCHED, Access, refused
 from serving.api import create_app
+from serving.live_route import add_stream
 from serving.metrics import Metrics
 from serving.models import Models
 from serving.settings import Settings
 from serving.stream import PATH as LIVE
-from serving.stream import add_stream
 from serving.v2 import INFER
 
 NEW_ID = re.compile("[0-9a-f]{32}")
@@ -296,3 +296,10 @@ def test_a_stream_that_fails_closes_its_connection(client):
     watch = client.app.state.metrics
     assert counted(watch, "scanline_live_connections") == {(): 0}
     assert counted(watch, "scanline_requests_total") == {("/broken", "101"): 1}
+
+
+def test_what_was_no_request_is_counted_and_one_line_at_info(models, lines):
+    watch = Metrics(models)
+    refused(watch, 400)
+    assert counted(watch, "scanline_requests_total") == {(UNMATCHED, "400"): 1}
+    assert [(record.levelname, record.status) for record in lines] == [("INFO", 400)]

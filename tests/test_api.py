@@ -4,8 +4,11 @@ import io
 import json
 import re
 import struct
+import threading
+import time
 import tomllib
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,10 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw, ImageOps
 
 from model import signature
-from serving import api, schemas
+from serving import api, classify_route, schemas
+from serving.endpoints import INLINE_IMAGES
 from serving.models import Models
+from serving.pictures import PictureError
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, TINY_VERSION, save_tiny_model
 
@@ -509,6 +514,33 @@ def test_page_mounted_at_the_root_takes_no_path_of_the_api(models):
     error_of(client.get("/classify"), 405)
     error_of(client.post("/v2"), 405)
     assert client.get("/v2").status_code == 200
+
+
+def test_large_requests_do_not_wait_behind_pictures(models, monkeypatch):
+    release = threading.Event()
+
+    def slow(*_):
+        release.wait(30)
+        return [PictureError("released")]
+
+    monkeypatch.setattr(classify_route, "classify", slow)
+    pixels = np.zeros((INLINE_IMAGES + 1, signature.STEPS, signature.PIXELS), np.float32)
+    with (
+        TestClient(api.create_app(models, SETTINGS)) as client,
+        ThreadPoolExecutor(api.MOST_THREADS) as callers,
+    ):
+        pictures = [
+            callers.submit(client.post, "/classify", content=png(seven()))
+            for _ in range(api.MOST_THREADS)
+        ]
+        try:
+            while client.app.state.gate.heavy < api.MOST_THREADS:
+                time.sleep(0.01)
+            call = ThreadPoolExecutor(1).submit(client.post, INFER, json=request(pixels))
+            assert call.result(10).status_code == 200
+        finally:
+            release.set()
+        assert {picture.result().status_code for picture in pictures} == {400}
 
 
 def test_unexpected_exception_is_json_too(models, predictor, images, monkeypatch):

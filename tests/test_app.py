@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
+from starlette.testclient import WebSocketDenialResponse
 
 from model import signature
 from model.preprocess import preprocess
@@ -25,7 +26,7 @@ from serving.predictor import Predictor
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, save_tiny_model
 
-SETTINGS = Settings(max_pixels=1_000_000)
+SETTINGS = Settings(max_pixels=1_000_000, max_live=2)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +256,17 @@ def test_no_path_takes_more_than_the_largest_body(client, path, is_declared):
     assert answer.status_code == 413 or (not is_declared and answer.status_code in (404, 405))
     assert answer.status_code == 413 or path in ("/gradio_api/upload", "/any")
     assert answer.json().keys() == {"error"}
+
+
+def test_no_more_live_views_than_are_set(client):
+    with (
+        client.websocket_connect(stream.PATH),
+        client.websocket_connect(stream.PATH),
+        pytest.raises(WebSocketDenialResponse) as refusal,
+        client.websocket_connect(stream.PATH),
+    ):
+        pass
+    assert refusal.value.status_code == 503
 
 
 def test_unknown_paths_are_told_as_everywhere(client):

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from deploy.slim import UNUSED, MissingError, slim
-from tests.live_server import free_port
-from tests.running import port_of, serving
+from tests.running import free_port, port_of, serving
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,19 +1,14 @@
 """deploy/: every variable, port and path in it exists here, and everything is locked down."""
 
-import contextlib
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
 from dataclasses import fields
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from model import tf_serving
 from serving.api import create_app
@@ -32,6 +27,7 @@ from tests.manifests import (
     probes,
     variables,
 )
+from tests.running import free_port, running, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +53,15 @@ def test_every_variable_exists_and_every_value_is_read():
         if path.is_file() and path.suffix in (".yaml", ".md", ".py"):
             written = set(re.findall(r"SCANLINE_[A-Z]+(?:_[A-Z]+)*", path.read_text()))
             assert written <= set(known), path
+
+
+def test_the_proxy_where_tls_ends_is_believed():
+    for values in [*map(variables, PODS.values()), SERVICES[OURS]["environment"]]:
+        given = values["SCANLINE_FORWARDED_ALLOW_IPS"]
+        trusted = ProxyHeadersMiddleware(None, given).trusted_hosts
+        for address in ("10.1.2.3", "172.18.0.1", "192.168.65.1"):
+            assert address in trusted
+        assert "203.0.113.7" not in trusted
 
 
 def test_ports_are_those_of_the_settings():
@@ -120,37 +125,17 @@ def test_the_deployments_variables_start_a_server_that_drains(tiny_model):
     given = {name: value for name, value in variables(POD).items() if value is not None}
     given |= {name: str(port) for name, port in ports.items()}
     given |= {"SCANLINE_HOST": "127.0.0.1", "SCANLINE_SHUTDOWN_DELAY": "2"}
-    environment = {n: v for n, v in os.environ.items() if not n.startswith("SCANLINE_")} | given
-    command = [sys.executable, "-m", "serving", "--model", str(tiny_model)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     paths = {name: probe["httpGet"]["path"] for name, probe in probes(POD).items()}
 
     def ask(probe):
         return httpx.get(f"http://127.0.0.1:{ports['SCANLINE_PORT']}{paths[probe]}").status_code
 
-    try:
+    with running("--model", str(tiny_model), **given) as process:
         wait_for(lambda: ask("startupProbe") == ask("readinessProbe") == 200)
         process.send_signal(signal.SIGTERM)
         wait_for(lambda: ask("readinessProbe") == 503)
         assert ask("livenessProbe") == 200
         assert process.wait(POD["terminationGracePeriodSeconds"]) == 0
-    finally:
-        process.kill()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def wait_for(condition):
-    for _ in range(300):
-        with contextlib.suppress(httpx.TransportError):
-            if condition():
-                return
-        time.sleep(0.1)
-    pytest.fail("it never became so")
 
 
 # Hardening

@@ -11,6 +11,9 @@ from serving.app import mount
 from serving.models import Models
 from serving.settings import Settings
 
+# Gradio's own, in its figures on waiting times.
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
+
 
 @pytest.fixture(scope="module")
 def client(tiny_model):
@@ -86,6 +89,12 @@ def test_nothing_is_fetched_for_others(client, route, url):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("POST", "/gradio_api/run/classify"),
+        ("POST", "/gradio_api/api/classify"),
+        ("POST", "/gradio_api/api/predict/"),
+        ("POST", "/gradio_api/call/nope"),
+        ("POST", "/gradio_api/call/v2/nope"),
+        ("GET", "/gradio_api/call/nope/1"),
         ("POST", "/gradio_api/upload"),
         ("POST", "/gradio_api/upload/"),
         ("POST", "/gradio_api//upload"),
@@ -131,3 +140,77 @@ def test_gradio_keeps_no_telemetry_and_no_files(client):
     assert gradio.get_blocks().analytics_enabled is False
     assert not gradio.get_blocks().allowed_paths
     assert gradio.get_blocks().max_file_size == Settings().max_body_bytes
+
+
+BODIES = [
+    b"",
+    b"[]",
+    b"null",
+    b"x",
+    b"\xff",
+    b"{}",
+    b'{"data":null}',
+    b'{"data":[]}',
+    b'{"data":["a","b"]}',
+    b'{"image":7,"more":1}',
+]
+FUNCTIONS = [
+    b'{"data":["x"],"fn_index":99,"session_hash":"a"}',
+    b'{"data":["x"],"fn_index":-1,"session_hash":"a"}',
+    b'{"data":["x"],"fn_index":0,"session_hash":null}',
+    b'{"data":["x"],"session_hash":"a"}',
+]
+MISTAKES = [
+    *((path, body) for path in ("cancel", "reset") for body in BODIES),
+    *((path, body) for path in ("call/classify", "call/v2/classify") for body in BODIES),
+    *(("queue/join", body) for body in BODIES + FUNCTIONS),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), MISTAKES)
+def test_clients_mistakes_are_theirs(client, caplog, capfd, path, body):
+    headers = {"content-type": "application/json"}
+    answer = client.post(f"/gradio_api/{path}", content=body, headers=headers)
+    assert 400 <= answer.status_code < 500
+    assert list(answer.json()) == ["error"]
+    assert isinstance(answer.json()["error"], str)
+    assert "Traceback" not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"batched": True},
+        {"event_data": {"_data": 7, "target": 9}},
+        {"event_data": "x"},
+        {"trigger_id": 99},
+        {"event_id": "zz"},
+        {"simple_format": True},
+    ],
+)
+def test_what_only_gradios_own_components_send_is_ignored(client, capfd, odd):
+    call = {"data": ["no image"], "fn_index": 0, "session_hash": str(odd)} | odd
+    assert client.post("/gradio_api/queue/join", json=call).is_success
+    events = client.get("/gradio_api/queue/data", params={"session_hash": str(odd)}).text
+    assert "image must be a file in base64" in events
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_full_queue_is_told_as_everywhere(client, monkeypatch):
+    queue = client.app.routes[-1].app.get_blocks()._queue
+    monkeypatch.setattr(queue, "max_size", 0)
+    answer = client.post("/gradio_api/call/classify", json={"data": ["x"]})
+    assert (answer.status_code, list(answer.json())) == (503, ["error"])
+
+
+def test_one_picture_is_decoded_at_a_time(client):
+    functions = client.app.routes[-1].app.get_blocks().fns.values()
+    assert [function.concurrency_limit for function in functions] == ["default"]
+    assert client.app.routes[-1].app.get_blocks()._queue.default_concurrency_limit == 1
+
+
+@pytest.mark.parametrize("path", ["/assets//etc/passwd", "/gradio_api/queue/data", "/nope"])
+def test_errors_have_the_shape_of_all(client, path):
+    answer = client.get(path)
+    assert 400 <= answer.status_code < 500
+    assert list(answer.json()) == ["error"]

@@ -1,5 +1,6 @@
 """Hostile input in small amounts; ``python -m tests.fuzz`` throws the same at a real server."""
 
+import gc
 import json
 
 import numpy as np
@@ -17,7 +18,9 @@ from serving.pictures import PictureError, open_picture
 from serving.protocol import parse_infer
 from serving.settings import Settings
 from serving.tensors import ProtocolError
-from tests.fuzz import bodies, pictures
+from tests.fuzz import bodies, forms, pictures, zipped
+from tests.fuzz.__main__ import PEAK, judge, shares
+from tests.fuzz.tally import Tally
 
 OUTPUTS = [signature.PROBABILITIES, signature.STEP_PROBABILITIES]
 MAX_BATCH, MAX_PIXELS = 8, 1_000_000
@@ -56,6 +59,31 @@ def test_broken_requests_get_an_answer_or_a_clear_error(client, seed):
         answer = client.post("/v2/models/tiny/infer", content=body, headers=headers)
         assert answer.status_code in (200, 400)
         if answer.status_code == 400:
+            assert answer.json()["error"]
+
+
+# Starlette leaves the file of a part that never ends, which is in memory, to the collector.
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+@pytest.mark.parametrize("seed", CASES)
+def test_broken_forms_get_an_answer_or_a_clear_error(client, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(30):
+        body, headers = forms.broken(rng)
+        answer = client.post("/classify", content=body, headers=headers)
+        assert answer.status_code in (200, 400, 413, 415)
+        if answer.status_code != 200:
+            assert answer.json()["error"]
+    gc.collect()
+
+
+@pytest.mark.parametrize("seed", CASES)
+def test_damaged_compressed_bodies_get_an_answer_or_a_clear_error(client, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(10):
+        body, headers = zipped.broken(rng)
+        answer = client.post("/v2/models/tiny/infer", content=body, headers=headers)
+        assert answer.status_code in (200, 400, 413, 415)
+        if answer.status_code != 200:
             assert answer.json()["error"]
 
 
@@ -127,3 +155,37 @@ def test_every_picture_is_prepared(picture):
     assert 0 <= seen.image.min() <= seen.image.max() <= signature.WHITE
     assert digits >= 1
     assert seen.has_ink == bool(seen.image.any())
+
+
+def test_the_fuzzers_shares_are_all_requests():
+    assert shares(100_000, 12) == [8334] * 4 + [8333] * 8
+    assert sum(shares(7, 12)) == 7
+
+
+@pytest.mark.parametrize(
+    ("memory", "requests", "troubles"),
+    [
+        ([100, 200, 300, 150, 300, 219], 2, []),
+        ([100, 200, 300, 150, 400, 400], 2, ["memory grew"]),
+        ([100, 200, PEAK + 1, 200, 200, 200], 2, ["memory was"]),
+        ([100, 200, 200, 200, 200, 200], 3, ["2 requests were counted"]),
+    ],
+)
+def test_the_fuzzer_judges_memory_and_count(memory, requests, troubles):
+    tally = Tally()
+    tally.add("json", 400, 0.1, b"")
+    tally.add("json", 503, 0.1, b"")
+    judge(tally, np.array(memory, float), requests)
+    assert tally.count == len(troubles)
+    assert all(map(str.startswith, tally.troubles, troubles))
+
+
+def test_the_fuzzer_notices_failures_and_hangs():
+    tally, other = Tally(), Tally()
+    tally.add("json", 500, 0.1, b"x")
+    tally.add("call", "INTERNAL", 0.1, b"x", bad=True)
+    other.add("wire", None, 5.1, b"x")
+    tally.merge(other)
+    assert tally.count == 3
+    assert tally.codes == {("json", "500"): 1, ("call", "INTERNAL"): 1, ("wire", "closed"): 1}
+    assert "only after 5.10 s" in tally.troubles[2]

@@ -140,6 +140,8 @@ def test_who_is_ready_when_all_places_are_taken_is_refused_then(run):
         ("/live/picture", [("content-length", "9")]),
         ("/v2/models/tiny/infer", [("content-length", str(SMALL_BYTES + 1))]),
         ("/v2/models/tiny/infer", [("transfer-encoding", "chunked")]),
+        ("/v2/models/tiny/infer", [("content-length", "9"), ("content-encoding", "gzip")]),
+        ("/v2/models/tiny/infer", [("content-encoding", "nonsense"), ("content-length", "9")]),
     ],
 )
 def test_pictures_and_large_bodies_have_fewer_places(run, path, headers):
@@ -155,6 +157,19 @@ def test_pictures_and_large_bodies_have_fewer_places(run, path, headers):
         slow.go_on.set()
         await settle()
         assert (first.status, small.status) == (200, 200)
+
+    run(scenario())
+
+
+def test_a_coding_that_is_none_is_no_heavy_one(run):
+    async def scenario():
+        slow, gate = Slow(), Gate(most=9, most_heavy=0, most_bytes=1000)
+        caller = Caller(GateKeeper(slow, gate), headers=[("content-encoding", "Identity")])
+        await caller.give()
+        assert (gate.in_flight, gate.heavy) == (1, 0)
+        slow.go_on.set()
+        await settle()
+        assert caller.status == 200
 
     run(scenario())
 

@@ -2,15 +2,20 @@
 
 import asyncio
 import base64
+import json
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from serving.api import create_app
 from serving.app import mount
 from serving.models import Models
+from serving.server import Config
 from serving.settings import Settings
+from tests.conftest import save_tiny_model
 
 KEYS = ("new-key", "old-key")
 SITE = "https://example.org"
@@ -137,6 +142,62 @@ def test_the_key_guards_the_page_and_all_else_but_health(guarded_page, method, p
 def test_health_is_open(guarded):
     for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/tiny/ready"):
         assert guarded.get(path).status_code == 200
+
+
+@pytest.fixture
+def several(tiny_model, tmp_path):
+    """Networks of a folder, of which "a" and "ready" are not loaded at the start."""
+    for name in ("a", "ready"):
+        save_tiny_model(tmp_path / f"{name}.onnx")
+    return Models([tiny_model, tmp_path])
+
+
+def test_without_a_key_readiness_names_and_loads_nothing(several):
+    with client_of(several, api_key=KEYS) as client:
+        told = {
+            path: client.get(f"/v2/models/{path}/ready")
+            for path in ("nope", "a", "tiny/versions/99", "a/versions/1")
+        }
+        assert [answer.status_code for answer in told.values()] == [404, 503, 404, 503]
+        [text] = {answer.text for answer in told.values()}
+        assert list(json.loads(text)) == ["error"]
+        assert "tiny" not in text
+        assert client.get("/v2/models/tiny/ready").json() == {"name": "tiny", "ready": True}
+        assert [network.name for network in several.loaded] == ["tiny"]
+        # With a key it is as without keys.
+        answer = client.get("/v2/models/nope/ready", headers={"x-api-key": KEYS[0]})
+        assert "'tiny'" in answer.json()["error"]
+        assert client.get("/v2/models/a/ready", headers={"x-api-key": KEYS[0]}).is_success
+        assert client.get("/v2/models/a/ready").status_code == 200
+
+
+def test_without_a_key_draining_is_told(several):
+    with client_of(several, api_key=KEYS) as client:
+        client.app.state.gate.ready = False
+        answer = client.get("/v2/models/tiny/ready")
+        assert (answer.status_code, list(answer.json())) == (503, ["error"])
+        assert answer.headers["retry-after"]
+
+
+def test_a_network_called_ready_is_no_health_check(several):
+    with client_of(several, api_key=KEYS) as client:
+        assert client.get("/v2/models/ready").status_code == 401
+        assert client.get("/v2/models/ready/versions/ready").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_secure"),
+    [("127.0.0.1", False), ("10.0.0.0/8", True), ("*", True), ("10.1.2.3,::1", True)],
+)
+def test_behind_a_trusted_proxy_with_tls_the_cookie_is_secure(models, trusted, is_secure):
+    settings = Settings.parse(["--no-ui", "--forwarded-allow-ips", trusted], {})
+    config = Config(replace(settings, api_key=KEYS))
+    proxied = ProxyHeadersMiddleware(
+        create_app(models, config.settings), config.forwarded_allow_ips
+    )
+    with TestClient(proxied, client=("10.1.2.3", 5)) as client:
+        headers = basic(KEYS[0]) | {"x-forwarded-proto": "https"}
+        assert ("; Secure" in client.get("/v2", headers=headers).headers["set-cookie"]) is is_secure
 
 
 def test_a_password_becomes_a_cookie_which_opens_the_stream(guarded_page):

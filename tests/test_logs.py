@@ -1,7 +1,6 @@
 """Lines of the log, as a process writes them: one object each, and nothing private."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 from websockets.sync.client import connect
+
+from tests.running import running
 
 ROOT = Path(__file__).parent.parent
 SEVEN = (ROOT / "tests" / "seven.png").read_bytes()
@@ -148,11 +149,8 @@ def test_text_is_for_people_and_names_the_request():
 @contextmanager
 def serving(model: Path, *flags: str, **variables: str):
     """A server that says all it can; gives its address, and its output once it has ended."""
-    command = [sys.executable, "-m", "serving", "--model", str(model), "--port", "0", *flags]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     output: list[str] = []
-    environ = {**os.environ, **variables}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, text=True, **pipes) as process:
+    with running("--model", str(model), "--port", "0", *flags, **variables) as process:
         reader = threading.Thread(target=lambda: output.append(process.stderr.read()))
         reader.start()
         try:
@@ -164,7 +162,7 @@ def serving(model: Path, *flags: str, **variables: str):
         finally:
             process.kill()
             reader.join()
-    output.sort(key=lambda text: "Scanline is at" in text)
+    output.sort(key=lambda text: "(Ctrl-C ends it)" in text)
 
 
 @pytest.mark.parametrize("flags", [[], ["--workers", "2"]], ids=["one process", "two workers"])

@@ -4,33 +4,21 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.conftest import save_tiny_model
+from tests.running import port_of, serving, url_of
 
 ROOT = Path(__file__).parent.parent
-
-
-@contextmanager
-def serving(*flags: str):
-    command = [sys.executable, "-m", "serving", "--no-ui", "--port", "0", *flags]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **streams) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_answers_and_ends_with_0(tiny_model, number):
     with serving("--model", str(tiny_model)) as process:
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        url = url_of(process)
         assert httpx.get(f"{url}/v2/models/tiny/ready").json() == {"name": "tiny", "ready": True}
         process.send_signal(number)
         assert process.wait(30) == 0
@@ -39,7 +27,7 @@ def test_answers_and_ends_with_0(tiny_model, number):
 
 def test_request_in_flight_is_answered_after_sigterm(tiny_model):
     with serving("--model", str(tiny_model)) as process:
-        port = int(re.search(r":(\d+)", process.stdout.readline())[1])
+        port = port_of(process)
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
             client.sendall(head + b"te")
@@ -75,7 +63,7 @@ def test_a_keras_file_is_told_to_be_exported(tmp_path):
 
 def test_the_log_has_one_line_for_each_request_but_health_checks(tiny_model):
     with serving("--model", str(tiny_model), "--log-level", "info") as process:
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        url = url_of(process)
         httpx.get(f"{url}/v2/health/ready")
         httpx.get(f"{url}/v2/models/tiny/ready")
         httpx.get(f"{url}/v2")
@@ -98,7 +86,7 @@ def test_the_log_has_one_line_for_each_request_but_health_checks(tiny_model):
 
 def test_a_malformed_form_leaves_no_line_of_the_parser(tiny_model):
     with serving("--model", str(tiny_model)) as process:
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        url = url_of(process)
         head = {"content-type": "multipart/form-data; boundary=x"}
         assert httpx.post(f"{url}/classify", content=b"hello", headers=head).status_code == 400
         process.send_signal(signal.SIGTERM)
@@ -108,7 +96,7 @@ def test_a_malformed_form_leaves_no_line_of_the_parser(tiny_model):
 
 def test_without_the_page_the_root_leads_to_the_documentation(tiny_model):
     with serving("--model", str(tiny_model)) as process:
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
+        url = url_of(process)
         assert httpx.get(f"{url}/").headers["location"] == "docs"
         assert httpx.get(f"{url}/", follow_redirects=True).status_code == 200
 

@@ -24,3 +24,37 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning:schemathesis")
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_described(case):
     case.call_and_validate(excluded_checks=EXCLUDED if case.method == "POST" else [])
+
+
+def document(**changes) -> dict:
+    return create_app(Models(Settings.model), Settings(**changes)).openapi()
+
+
+def test_with_a_key_every_way_to_bring_it_is_described():
+    described = document(api_key=("key",))
+    schemes = described["components"]["securitySchemes"]
+    assert {(kind["type"], kind.get("scheme"), kind.get("name")) for kind in schemes.values()} == {
+        ("http", "bearer", None),
+        ("http", "basic", None),
+        ("apiKey", None, "X-API-Key"),
+    }
+    assert sorted(name for way in described["security"] for name in way) == sorted(schemes)
+    free = {
+        path
+        for path, operations in described["paths"].items()
+        for operation in operations.values()
+        if operation.get("security") == []
+    }
+    model = "/v2/models/{model}"
+    assert free == {
+        "/v2/health/live",
+        "/v2/health/ready",
+        f"{model}/ready",
+        f"{model}/versions/{{version}}/ready",
+    }
+
+
+def test_without_a_key_none_is_described():
+    described = document()
+    assert "security" not in described
+    assert "securitySchemes" not in described["components"]

@@ -1,13 +1,15 @@
 """Configuration, statistics and index over HTTP."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from model import signature
-from serving import api
+from serving import api, repository
+from serving.endpoints import Endpoints
 from serving.models import Models
 from serving.settings import Settings
 from tests.conftest import TINY_VERSION, save_tiny_model
@@ -135,3 +137,31 @@ def test_a_header_that_is_no_length(client, length):
     response = client.post(f"{MODEL}/infer", json=BODY, headers=headers)
     assert response.status_code == 400
     assert "must be a number of bytes" in response.json()["error"]
+
+
+def test_the_index_does_not_hold_up_the_event_loop(client, monkeypatch):
+    threads = []
+
+    def index(*_):
+        threads.append(threading.current_thread().name)
+        return []
+
+    monkeypatch.setattr(repository, "index", index)
+    assert client.post("/v2/repository/index").json() == []
+    assert [name.startswith("scanline-infer") for name in threads] == [True]
+
+
+def test_of_two_that_come_for_a_new_network_both_get_the_same(tiny_model):
+    class Interrupted(Models):
+        inner = None
+
+        def choose(self, name):
+            if self.inner is None:
+                self.inner = True
+                self.inner = endpoints(name)  # as another thread would, at this moment
+            return super().choose(name)
+
+    models = Interrupted([tiny_model])
+    endpoints = Endpoints(models, 8, None)
+    outer = endpoints("tiny")
+    assert outer is models.inner is endpoints("tiny")

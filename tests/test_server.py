@@ -1,5 +1,6 @@
 """Real processes: they drain, lose nothing that they took, replace dead workers, and end."""
 
+import http.client
 import os
 import re
 import select
@@ -20,7 +21,7 @@ from websockets.sync.client import connect
 
 from model import signature
 from serving.settings import Settings
-from tests.running import port_of, serving, url_of
+from tests.running import port_of, serving, url_of, wait_for
 
 MODEL = "/v2/models/tiny"
 BODY = {
@@ -35,13 +36,6 @@ BODY = {
 }
 HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 on_linux = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -241,6 +235,30 @@ def test_a_body_that_stalls_or_drips_is_408(tiny_model):
                 assert text.startswith(b"HTTP/1.1 408"), text
                 assert b"connection: close" in text
                 assert b'{"error":' in text
+
+
+def test_what_is_no_http_is_counted_and_fills_no_log(tiny_model):
+    with serving("--model", str(tiny_model)) as process:
+        url = url_of(process)
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            client.sendall(b"no HTTP\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400")
+        line = 'scanline_requests_total{code="400",route="unmatched"} 1.0'
+        assert line in httpx.get(f"{url}/metrics").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+def test_who_still_sends_reads_that_the_body_is_too_large(tiny_model):
+    with serving("--model", str(tiny_model), SCANLINE_API_KEY="a-key") as process:
+        url = url_of(process)
+        for headers, status in (({}, 401), ({"X-API-Key": "a-key"}, 413)):
+            # Unlike httpx it does not look for an answer before all is sent.
+            client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+            client.request("POST", "/classify", bytes(30_000_000), headers)
+            assert client.getresponse().status == status
+            client.close()
 
 
 def test_slow_bodies_do_not_keep_others_out(tiny_model):

@@ -4,11 +4,9 @@ import hashlib
 import io
 import os
 import random
-import re
 import string
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +30,7 @@ from serving.models import Models
 from serving.settings import Settings
 from serving.v2 import INFER, SERVER_VERSION
 from tests.conftest import TINY_VERSION, save_tiny_model
+from tests.running import serving, url_of, wait_for
 
 ROOT = Path(__file__).parent.parent
 SEVEN = (ROOT / "tests" / "seven.png").read_bytes()
@@ -303,21 +302,19 @@ def test_of_a_dead_worker_the_counts_stay_and_the_gauges_go(tiny_model):
 
 
 def test_a_server_of_two_workers_counts_every_request_once(tiny_model):
-    flags = ("--no-ui", "--port", "0", "--workers", "2", "--model", str(tiny_model))
-    command = [sys.executable, "-m", "serving", *flags]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = re.search(r"http://[\d.:]+", process.stdout.readline())[0]
-            for _ in range(20):  # each over a connection of its own: both get some
-                assert httpx.get(f"{url}/v2").status_code == 200
-            key = 'scanline_requests_total{code="200",route="/v2"}'
-            end = time.monotonic() + 10  # a request counts just after its answer is out
-            while values(httpx.get(f"{url}{metrics.PATH}").text)[key] < 20:
-                assert time.monotonic() < end
-            for _ in range(4):
-                assert values(httpx.get(f"{url}{metrics.PATH}").text)[key] == 20
-        finally:
-            process.terminate()
+    flags = ("--workers", "2", "--model", str(tiny_model))
+    with serving(*flags) as process:
+        url = url_of(process)
+        for _ in range(20):  # each over a connection of its own: both get some
+            assert httpx.get(f"{url}/v2").status_code == 200
+        key = 'scanline_requests_total{code="200",route="/v2"}'
+
+        def count() -> float:
+            return values(httpx.get(f"{url}{metrics.PATH}").text)[key]
+
+        wait_for(lambda: count() == 20)  # a request counts just after its answer is out
+        assert [count() for _ in range(4)] == [20] * 4
+        process.terminate()
         assert process.wait(30) == 0
 
 

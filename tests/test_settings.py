@@ -41,6 +41,7 @@ def test_every_setting_comes_from_its_flag_and_its_variable():
         "max_heavy": ("3", 3),
         "max_live": ("9", 9),
         "forwarded_allow_ips": ("10.0.0.0/8, ::1", "10.0.0.0/8,::1"),
+        "max_connections": ("9", 9),
         "body_seconds": ("5", 5),
         "shutdown_delay": ("6", 6),
         "drain_seconds": ("4", 4),
@@ -71,6 +72,8 @@ def test_several_networks_by_flag_and_by_variable():
         (["--port", "65536"], {}, "--port"),
         (["--port", "1_0"], {}, "--port"),
         (["--max-batch", "0"], {}, "--max-batch"),
+        (["--max-connections", "0"], {}, "--max-connections"),
+        (["--max-pixels", "178956971"], {}, "--max-pixels"),  # Pillow opens fewer
         (["--max-concurrency", "0"], {}, "--max-concurrency"),
         (["--cors-origins", "a.org"], {}, "--cors-origins"),
         (["--workers", "2"], {}, "--workers"),

@@ -1,22 +1,29 @@
 """The live view's WebSocket: the message layout, what is refused, and that it lives on."""
 
+import asyncio
 import json
 import struct
+import threading
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from model import signature
 from model.preprocess import preprocess
 from model.strokes import render
 from serving import stream
+from serving.live_route import add_stream
 from serving.models import Models
 from serving.predictor import Predictor
+from serving.server import Config
+from serving.settings import Settings
 from tests.conftest import save_tiny_model
 
+MOST = 3  # streams at a time
 SEVEN = [np.array([[0.25, 0.2], [0.75, 0.2], [0.45, 0.85]], np.float32)]
 
 
@@ -57,7 +64,7 @@ def predictor(models):
 @pytest.fixture(scope="module")
 def client(models):
     app = FastAPI()
-    stream.add_stream(app, models)
+    add_stream(app, models, MOST)
     with TestClient(app) as client:
         yield client
 
@@ -263,3 +270,148 @@ def test_a_network_that_cannot_be_had_ends_the_connection(client, name, error):
         with pytest.raises(WebSocketDisconnect) as end:
             socket.receive_json()
     assert end.value.code == stream.NO_MODEL == 4404
+
+
+# --- Many streams, and large drawings ---------------------------------------------------
+
+
+def test_one_stream_too_many_is_told_503_until_another_one_ends(client):
+    open_ones = [client.websocket_connect(stream.PATH) for _ in range(MOST)]
+    for socket in open_ones:
+        socket.__enter__()
+    with (
+        pytest.raises(WebSocketDenialResponse) as refusal,
+        client.websocket_connect(stream.PATH),
+    ):
+        pass
+    assert refusal.value.status_code == 503
+    assert refusal.value.headers["retry-after"]
+    assert f"{MOST} live views are open" in refusal.value.json()["error"]
+    for socket in open_ones:
+        socket.__exit__(None, None, None)
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message(SEVEN))
+        assert unpack(socket.receive_bytes())
+
+
+FINE = [np.linspace([0.2, 0.2], [0.8, 0.8], stream.INLINE_POINTS + 1)]
+LONG = [np.array([[0.1, 0.1 + i % 2 * 0.8] for i in range(15)])]
+
+
+@pytest.mark.parametrize(("strokes", "expected"), [(SEVEN, False), (FINE, True), (LONG, True)])
+def test_what_is_large(strokes, expected):
+    assert stream.is_large(message(strokes)) is expected
+
+
+def test_prepared_rows_are_never_large():
+    assert not stream.is_large(rows_message(np.full((28, 28), 255)))
+
+
+@pytest.mark.parametrize("large", [FINE, LONG])
+def test_a_large_drawing_holds_up_no_other_stream(client, monkeypatch, large):
+    may_end = threading.Event()
+
+    def slow(strokes):
+        if len(strokes[0]) == len(large[0]):
+            assert may_end.wait(30)
+        return render(strokes)
+
+    monkeypatch.setattr(stream, "render", slow)
+    with (
+        client.websocket_connect(stream.PATH) as slow_one,
+        client.websocket_connect(stream.PATH) as other,
+    ):
+        slow_one.send_bytes(message(large, sequence=1))
+        other.send_bytes(message(SEVEN, sequence=2))
+        assert unpack(other.receive_bytes())[0]["sequence"] == 2
+        may_end.set()
+        assert unpack(slow_one.receive_bytes())[0]["sequence"] == 1
+
+
+def test_an_ordinary_drawing_is_read_without_a_thread(models, monkeypatch):
+    threads = []
+    monkeypatch.setattr(stream, "read_drawing", lambda *_: threads.append(threading.get_ident()))
+
+    async def read():
+        await stream.Reader().read(message(SEVEN), models.default)
+        return threading.get_ident()
+
+    assert threads == [asyncio.run(read())]
+
+
+async def converse(app: FastAPI, messages: int, answer=None) -> list[dict]:
+    """A client that has sent everything at once; gives the events that it gets."""
+    events = [{"type": "websocket.connect"}]
+    events += [{"type": "websocket.receive", "bytes": message(SEVEN)}] * messages
+    events += [{"type": "websocket.disconnect", "code": 1000}]
+    events.reverse()
+    sent = []
+
+    async def receive():
+        return events.pop()
+
+    async def keep(event):
+        sent.append(event)
+
+    scope = {"type": "websocket", "path": stream.PATH, "query_string": b"", "headers": []}
+    await app(scope | {"subprotocols": []}, receive, answer or keep)
+    return sent
+
+
+def test_others_are_looked_at_between_any_two_drawings(models, monkeypatch):
+    app = FastAPI()
+    add_stream(app, models, MOST)
+    rounds = 0
+    seen = []
+
+    def read(*_) -> bytes:
+        seen.append(rounds)
+        return b""
+
+    monkeypatch.setattr(stream, "read_drawing", read)
+
+    async def count():
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async def run():
+        counting = asyncio.create_task(count())
+        await asyncio.gather(*[converse(app, 10) for _ in range(MOST)])
+        counting.cancel()
+
+    asyncio.run(run())
+    assert len(seen) == 10 * MOST
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_page_that_has_gone_silent_is_no_error(models):
+    app = FastAPI()
+    add_stream(app, models, 1)
+
+    async def gone(event):
+        if event["type"] == "websocket.send":
+            raise RuntimeError("Unexpected ASGI message 'websocket.send', after 'websocket.close'")
+
+    for _ in range(2):  # and its place is free again
+        asyncio.run(converse(app, 3, gone))
+
+
+def test_a_failure_of_ours_stays_one(models, monkeypatch):
+    app = FastAPI()
+    add_stream(app, models, 1)
+
+    def fail(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(stream, "read_drawing", fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        asyncio.run(converse(app, 1))
+
+
+def test_no_message_is_kept_that_is_larger_than_any_drawing():
+    assert Config(Settings(max_body_bytes=2**20)).ws_max_size == stream.MAX_BYTES
+    largest = [np.full((stream.MAX_POINTS // stream.MAX_STROKES, 2), 0.5)] * stream.MAX_STROKES
+    assert len(message(largest)) == stream.MAX_BYTES
+    assert len(stream.read_strokes(message(largest))[1]) == stream.MAX_STROKES

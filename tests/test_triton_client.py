@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 from model import signature
 from serving.models import Models
 from tests.conftest import TINY_VERSION
-from tests.live_server import live_server
+from tests.running import live_server
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, signature.STEPS, signature.PIXELS))
 DTYPES = {"FP32": np.float32, "UINT8": np.uint8}

@@ -8,7 +8,6 @@ and both protocols are Triton's own.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -29,20 +28,11 @@ from serving.models import Models
 from serving.predictor import RELEASE
 from serving.settings import Settings
 from tests.networks import random_images
+from tests.running import free_ports
 
 ENVIRONMENT = os.environ.get("TRITON_ENV")  # where the package is installed
 pytestmark = pytest.mark.skipif(not ENVIRONMENT, reason="make test-triton installs a Triton")
 MODELS = ("scanline", "elman")
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Server:

@@ -7,7 +7,8 @@ one core; the load has two or three others. What the server can carry (16 connec
 loop), its times at a tenth of that, then an open loop at `--times` that, whether or not it keeps
 up; and its times at a tenth again. Requests that fall due while all connections wait are not
 sent, and counted: the headline is what was sent. A refused connection rests in the server for
-0.1 s (`serving.connection`), so that a rate needs a tenth of it in connections.
+0.1 s (`serving.connection`), so that a rate needs a tenth of it in connections; and to a server
+that cannot refuse so fast it cannot be sent, however many there are.
 
 Three times of each accepted request: since it fell due (what a client sees if the load is late,
 too), since it was sent (with its wait in the server's socket), and the server's own, from the

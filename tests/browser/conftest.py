@@ -3,13 +3,14 @@ uncaught exception and on a request that leaves this machine."""
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.running import running, url_of
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -25,17 +26,15 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "serving", "--port", self.port]
-        command += ["--model", str(self.model)] if self.model else []
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        self.url = re.search(r"http://\S+", line).group()
+        model = ["--model", str(self.model)] if self.model else []
+        self._end = ExitStack()
+        server = running("--port", self.port, *model, stderr=None)
+        self.process = self._end.enter_context(server)
+        self.url = url_of(self.process)
         self.port = self.url.rpartition(":")[2]
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        self._end.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from PIL import Image
 from model.strokes import render
 from tests.container.engine import Container, Docker, Script, find_engine
 from tests.drawings import DRAWINGS
-from tests.live_server import free_port
+from tests.running import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 HEALTHY_SECONDS = 10
