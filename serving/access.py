@@ -137,6 +137,12 @@ def refused(watch: metrics.Metrics, status: int) -> None:
         _write("-", "-", UNMATCHED, status, 0.0, {})
 
 
+def shed(watch: metrics.Metrics) -> None:
+    """Count what `serving.turnstile` has refused; thousands of lines a second would help nobody."""
+    watch.shed(503)
+    watch.answered(UNMATCHED, 503, 0.0)
+
+
 def _identify(scope: Scope) -> tuple[bytes, bytes]:
     """Choose the request's id, keep it for the log, and give it as a header."""
     chosen = None

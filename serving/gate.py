@@ -23,6 +23,13 @@ RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
 REST = "scanline.rest"
 
 _FULL = "the server is full: try again in a second"
+# The same as a whole answer, for `serving.turnstile`.
+_FULL_BODY = orjson.dumps({"error": _FULL})
+FULL_ANSWER = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\nretry-after: %d\r\n\r\n%b"
+    % (len(_FULL_BODY), RETRY_SECONDS, _FULL_BODY)
+)
 _DRAINING = "the server is about to stop: ask another one"
 
 

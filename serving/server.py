@@ -23,11 +23,12 @@ from uvicorn.config import STARTUP_FAILURE
 
 from serving import access, logs, stream
 from serving.api import create_app
-from serving.connection import Connection, is_idle
+from serving.connection import is_idle
 from serving.listener import has_callers, stop_calls
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
+from serving.turnstile import Turnstile
 
 # Load balancers keep connections for 60 s: if they close them, no request meets a closed one.
 KEEP_ALIVE_SECONDS = 75
@@ -56,8 +57,11 @@ class Config(uvicorn.Config):
         self.settings = settings
         super().__init__(
             "serving",  # only a name: `load_app` does not import it
-            http=Connection,
+            http=Turnstile,
             workers=settings.workers,
+            # The system drops who comes when more wait to be taken, and they try again after 1 s,
+            # 3, 7 and 15.
+            backlog=settings.max_connections,
             log_config=None,  # `serving.logs` does it
             access_log=False,  # `serving.access` writes it
             server_header=False,
@@ -77,6 +81,7 @@ class Config(uvicorn.Config):
         models = Models(self.settings.model)
         self.application = create_app(models, self.settings)
         self.refused = partial(access.refused, self.application.state.metrics)
+        self.shed = partial(access.shed, self.application.state.metrics)
         if self.settings.ui:
             # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

@@ -4,7 +4,7 @@ and in every way that the description forbids."""
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from serving.api import create_app
 from serving.models import Models
@@ -23,7 +23,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::Warning:schemathesis")
 @SCHEMA.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_answers_as_described(case):
-    case.call_and_validate(excluded_checks=EXCLUDED if case.method == "POST" else [])
+    excluded = EXCLUDED if case.method == "POST" else []
+    if case.path == "/classify":  # whatever a form's part holds is bytes, so none violates a schema
+        excluded = [*excluded, negative_data_rejection]
+    case.call_and_validate(excluded_checks=excluded)
 
 
 def document(**changes) -> dict:
