@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench proto lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -82,6 +82,12 @@ bench: $(VENV)/.full  ## measure ONNX forms, the live view (needs Chromium) and 
 	$(BIN)/python benchmarks/onnx_forms.py model/release/scanline.keras
 	$(BIN)/python benchmarks/live_latency.py
 	$(BIN)/python benchmarks/training_speed.py
+
+# Not overload.py, which is a trial that may fail: run it by hand.
+bench-serving: $(VENV)/.full  ## measure the service beside others, its start, killed workers (Linux, 20 min)
+	$(BIN)/python benchmarks/serving/compare.py
+	$(BIN)/python benchmarks/serving/start.py
+	$(BIN)/python benchmarks/serving/kill.py
 
 proto: $(VENV)/.full  ## write serving/proto's descriptors anew
 	$(BIN)/python -m grpc_tools.protoc -I serving/proto \

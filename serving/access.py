@@ -2,7 +2,8 @@
 
 The id is the client's ``X-Request-Id`` if that is up to 128 visible ASCII characters, else a
 new one; the answer carries it, and so does every line logged on the way. A finished request is
-one line at the level info; health checks and scrapes, which come every few seconds, leave none.
+one line at the level info, with its client's address, and what it was told if it was refused;
+health checks and scrapes, which come every few seconds, leave none.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,10 +53,13 @@ class Access:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        header = _identify(scope)
+        header = HEADER, identity(scope["headers"])
+        # Not reset: what is logged further out, after an exception, belongs to this request too.
+        logs.request_id.set(header[1].decode())
         path, outer = scope["path"], scope["app"]
         is_quiet = path == metrics.PATH or is_health(path)
         status = size = 0
+        error: dict[str, str] = {}
 
         async def watched(event: Message) -> None:
             nonlocal status, size
@@ -65,6 +70,8 @@ class Access:
                     self._watch.shed(status)
                 event = {**event, "headers": [*headers, header]}
             else:
+                if status >= 400 and not size and writes_lines():
+                    error.update(_error(event.get("body", b"")))
                 size += len(event.get("body", b""))
             await send(event)
 
@@ -83,11 +90,14 @@ class Access:
             status = status or CLIENT_GONE
             route = self._routes.template(scope, outer)
             self._watch.answered(route, status, seconds)
-            if not is_quiet and _LOG.isEnabledFor(logging.INFO):
-                _write(scope["method"], path, route, status, seconds, {"bytes": size})
+            if not is_quiet and writes_lines():
+                more = {"bytes": size, **_whom(scope), **error}
+                _write(scope["method"], path, route, status, seconds, more)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        header = _identify(scope)
+        header = HEADER, identity(scope["headers"])
+        # Not reset: what is logged further out, after an exception, belongs to this request too.
+        logs.request_id.set(header[1].decode())
         path, outer = scope["path"], scope["app"]
         status = REFUSED_HANDSHAKE
         drawings = 0
@@ -124,16 +134,17 @@ class Access:
                 self._watch.live_connections.dec()
             route = self._routes.template(scope, outer)
             self._watch.connected(route, status)
-            if _LOG.isEnabledFor(logging.INFO):
+            if writes_lines():
                 seconds = time.perf_counter() - started
-                _write("WEBSOCKET", path, route, status, seconds, {"drawings": drawings})
+                more = {"drawings": drawings, **_whom(scope)}
+                _write("WEBSOCKET", path, route, status, seconds, more)
 
 
 def refused(watch: metrics.Metrics, status: int) -> None:
     """Count and log what was answered before it was a request: no HTTP, or a head without end."""
     logs.request_id.set(None)
     watch.answered(UNMATCHED, status, 0.0)
-    if _LOG.isEnabledFor(logging.INFO):
+    if writes_lines():
         _write("-", "-", UNMATCHED, status, 0.0, {})
 
 
@@ -143,21 +154,37 @@ def shed(watch: metrics.Metrics) -> None:
     watch.answered(UNMATCHED, 503, 0.0)
 
 
-def _identify(scope: Scope) -> tuple[bytes, bytes]:
-    """Choose the request's id, keep it for the log, and give it as a header."""
+def identity(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The id of the request that has these `headers`."""
     chosen = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == HEADER and _SANE_ID.fullmatch(value):
             chosen = value
-    if chosen is None:
-        chosen = os.urandom(16).hex().encode()
-    # Not reset: what is logged further out, after an exception, belongs to this request too.
-    logs.request_id.set(chosen.decode())
-    return HEADER, chosen
+    return chosen or os.urandom(16).hex().encode()
+
+
+def writes_lines() -> bool:
+    """Whether each request gets its line in the log."""
+    return _LOG.isEnabledFor(logging.INFO)
 
 
 def _says_when(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"retry-after" for name, _ in headers)
+
+
+def _whom(scope: Scope) -> dict[str, str]:
+    """The client's address, and the network that the path names."""
+    facts = {"client": scope["client"][0]} if scope.get("client") else {}
+    model = scope.get("path_params", {}).get("model")
+    return facts | ({"model": quote(model, errors="replace")[:200]} if model else {})
+
+
+def _error(body: bytes) -> dict[str, str]:
+    """What the client is told, if `body` is an error as all are here."""
+    try:
+        return {"error": str(orjson.loads(body)["error"])[:200]}
+    except (ValueError, LookupError, TypeError):
+        return {}
 
 
 def _write(

@@ -19,11 +19,14 @@ from serving import metrics, schemas
 from serving.access import Access
 from serving.bodies import BodyLimit
 from serving.classify_route import add_classify
+from serving.ending import Ending
 from serving.endpoints import Endpoints
 from serving.errors import answer_errors
+from serving.examples import add_examples
 from serving.gate import Gate, GateKeeper
 from serving.guard import guard
 from serving.infer import InferRoute, Shortcut
+from serving.model_paths import operation_id
 from serving.models import Models
 from serving.repository_routes import add_repository
 from serving.settings import Settings
@@ -31,7 +34,13 @@ from serving.v2 import INFER, SERVER_VERSION, add_protocol
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"},
-    503: {"model": schemas.Error, "description": "Full, or about to stop: see Retry-After"},
+    503: {
+        "model": schemas.Error,
+        "description": "Full, or about to stop: see Retry-After",
+        "content": {
+            "application/json": {"example": {"error": "the server is full: try again in a second"}}
+        },
+    },
 }
 # So many pictures are decoded at a time; one of 25 million pixels takes up to 550 MB (measured).
 MOST_THREADS = 4
@@ -52,6 +61,8 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         version=SERVER_VERSION,
         description="A recurrent network reads handwritten digits, row by row.",
         redoc_url=None,
+        openapi_tags=schemas.TAGS,
+        generate_unique_id_function=operation_id,
         responses=_ERRORS,
         # Looking for OpenTelemetry costs each request 6 µs, also where nobody has set it up.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -65,6 +76,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
         settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
     )
     app.add_middleware(GateKeeper, gate=gate)
+    app.add_middleware(Ending, gate=gate)
     guard(app, settings, models)
     app.add_middleware(Access, watch=watch)
     answer_errors(app)
@@ -80,6 +92,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     infer_routes += add_protocol(app, endpoints, endpoints(models.default.name), infer)
     add_classify(app, models, settings, pool, watch)
     metrics.add_route(app, watch)
+    add_examples(app)
     unrouted = _Unrouted(app.router.routes[:])
     for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
         app.router.routes.append(Route(path, unrouted, include_in_schema=False))
@@ -95,7 +108,7 @@ class _Unrouted:
         self._routes = routes
 
     async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
-        allowed = [method for method in ("GET", "POST") if self._takes(scope, method)]
+        allowed = [method for method in ("GET", "HEAD", "POST") if self._takes(scope, method)]
         if allowed:
             message = f"{scope['method']} is not offered here: use {' or '.join(allowed)}"
             raise HTTPException(405, message, {"Allow": ", ".join(allowed)})

@@ -82,8 +82,7 @@ class _Body:
             raise self.refusal
         self._is_complete = not event.get("more_body")
         if not self._is_complete and time.monotonic() - self._started > self._seconds:
-            message = f"the body took more than {self._seconds:g} s: send it faster, or less"
-            self.refusal = _Refusal(408, message)
+            self.refusal = _Refusal(408, too_slow(self._seconds))
             raise self.refusal
         return event
 
@@ -96,6 +95,11 @@ class _Body:
     def too_large(self) -> _Refusal:
         most = self._most
         return _Refusal(413, f"the body has more than {most} bytes, which is the limit: send less")
+
+
+def too_slow(seconds: float) -> str:
+    """What a client is told whose body took longer."""
+    return f"the body took more than {seconds:g} s: send it faster, or less"
 
 
 def _declared(scope: Scope) -> int:

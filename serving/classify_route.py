@@ -30,8 +30,9 @@ def add_classify(
         PATH,
         response_model=schemas.Classified,
         openapi_extra=schemas.CLASSIFY_BODY,
-        responses=schemas.CLASSIFIED_EXAMPLES,
-        tags=["pictures"],
+        summary="Read pictures of digits",
+        tags=[schemas.PICTURES],
+        name="classify",
     )
     async def classify_route(
         request: Request,

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from functools import cached_property, partial
 from typing import Any
 
-from serving.batching import Batcher, Results
+from serving.batching import Batcher, Job, Results
 from serving.models import Models
 from serving.predictor import Predictor
 from serving.protocol import Infer, model_metadata
@@ -70,6 +70,10 @@ class Endpoint:
             return await self._batcher.run(request.images, request.outputs)
         return await self.in_thread(partial(self._batcher.compute, request.images, request.outputs))
 
+    def submit(self, job: Job) -> None:
+        """The same for who cannot await it, and has no more than `INLINE_IMAGES`."""
+        self._batcher.submit(job)
+
     async def in_thread(self, work: Callable[[], Any]) -> Any:
         """Run `work` beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -92,6 +96,10 @@ class Endpoints:
         self._models = models
         self._make = partial(Endpoint, max_batch=max_batch, pool=pool, computed=computed)
         self._made: dict[str, Endpoint] = {}
+
+    def known(self, name: str) -> Endpoint | None:
+        """The endpoint, if it has been made."""
+        return self._made.get(name)
 
     def __call__(self, name: str) -> Endpoint:
         if (known := self._made.get(name)) is not None:

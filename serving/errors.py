@@ -17,6 +17,8 @@ from serving.pictures import PictureError, PictureTooLargeError, UnknownFormatEr
 from serving.predictor import ModelError
 from serving.protocol import ProtocolError
 
+FAILED = "the server failed at this request; its log says more"
+
 _log = logging.getLogger("scanline")
 
 
@@ -56,9 +58,8 @@ def answer_errors(app: FastAPI) -> None:
 
     def unexpected(_: Request, __: Exception) -> Response:
         # Starlette raises the exception again after this, so the server logs the traceback.
-        message = "the server failed at this request; its log says more"
         number = request_id.get()  # this answer is sent outside of `serving.access`
-        return json_answer({"error": message}, 500, {"X-Request-Id": number} if number else None)
+        return json_answer({"error": FAILED}, 500, {"X-Request-Id": number} if number else None)
 
     app.add_exception_handler(UnknownModelError, answer(404))
     app.add_exception_handler(UnknownVersionError, answer(404))

@@ -30,7 +30,7 @@ FULL_ANSWER = (
     b"content-length: %d\r\nretry-after: %d\r\n\r\n%b"
     % (len(_FULL_BODY), RETRY_SECONDS, _FULL_BODY)
 )
-_DRAINING = "the server is about to stop: ask another one"
+DRAINING = "the server is about to stop: ask another one"
 
 
 def is_health(path: str) -> bool:
@@ -96,7 +96,7 @@ class GateKeeper:
             return
         if not self._gate.ready:
             if is_readiness(scope["path"]):
-                await refuse(send, 503, _DRAINING)
+                await refuse(send, 503, DRAINING)
                 return
             send = _closing(send)
         if scope["method"] != "POST":

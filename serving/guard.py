@@ -52,6 +52,11 @@ class Keys:
         found = [hmac.compare_digest(key, known) for known in self._keys]
         return self._tokens[found.index(True)] if any(found) else None
 
+    def admit(self, headers: Headers) -> bool:
+        """Whether they bring a key as programs do, not as a password or cookie."""
+        by_password, given = _given(headers)
+        return not by_password and self.token(given) is not None
+
     def knows_token(self, token: bytes) -> bool:
         return any([hmac.compare_digest(token, known) for known in self._tokens])  # noqa: C419
 

@@ -76,7 +76,7 @@ class InferRoute:
         request, reading = parse() if is_small else await endpoint.in_thread(parse)
         results = await endpoint.infer(request)
         computed = time.perf_counter()
-        write = partial(_write, endpoint, request, results, head.answer_coding)
+        write = partial(write_infer, endpoint, request, results, head.answer_coding)
         is_small = len(request.images) <= INLINE_IMAGES and head.answer_coding is None
         answer = write() if is_small else await endpoint.in_thread(write)
         ended = time.perf_counter()
@@ -121,10 +121,10 @@ class Shortcut:
         await self._app(scope, receive, send)
 
 
-def _write(
-    endpoint: Endpoint, request: Infer, results: Results, coding: bytes | None
+def write_infer(
+    endpoint: Endpoint, request: Infer, results: Results, coding: bytes | None = None
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """The answer and its headers."""
+    """The answer's body, compressed if a `coding` is given, and its headers."""
     content, json_length = infer_answer(endpoint.name, endpoint.version, request, results)
     kind = b"application/json" if json_length is None else b"application/octet-stream"
     headers = [(b"content-type", kind)]

@@ -3,11 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path
+from fastapi.routing import APIRoute
 
 from serving.endpoints import Endpoint, Endpoints
 
 MODEL = "/v2/models/{model}"
 VERSION = "/versions/{version}"
+OF_VERSION = "_of_version"
+
+
+def operation_id(route: APIRoute) -> str:
+    """What clients that are generated from the OpenAPI document call the operation of `route`."""
+    return route.name + (OF_VERSION if VERSION in route.path else "")
 
 
 class ModelPaths:

@@ -5,7 +5,7 @@ from functools import partial
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from serving import repository, repository_schemas
+from serving import repository, repository_schemas, schemas
 from serving.endpoints import Endpoint, Endpoints
 from serving.errors import json_answer
 from serving.model_paths import ModelPaths
@@ -24,8 +24,13 @@ def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: 
     """
     paths = ModelPaths(endpoints, example)
 
-    @app.get("/v2/models/stats", response_model=repository_schemas.Statistics, tags=["server"])
-    async def all_statistics() -> Response:
+    @app.get(
+        "/v2/models/stats",
+        response_model=repository_schemas.Statistics,
+        summary="Counts and times of all networks in memory",
+        tags=[schemas.SERVER],
+    )
+    async def statistics() -> Response:
         """Of the networks in memory: one is loaded when it is first asked for."""
         in_memory = repository.loaded(models, endpoints)
         return json_answer(repository.model_statistics(in_memory))
@@ -34,23 +39,30 @@ def add_repository(app: FastAPI, models: Models, endpoints: Endpoints, example: 
         "/v2/repository/index",
         response_model=list[repository_schemas.IndexEntry],
         openapi_extra=repository_schemas.INDEX_BODY,
-        tags=["server"],
+        summary="List the networks",
+        tags=[schemas.SERVER],
     )
-    async def index(request: Request) -> Response:
+    async def repository_index(request: Request) -> Response:
         """All networks, and whether they can be used."""
         ready = _ready(await request.body())
         entries = partial(repository.index, models, endpoints, ready)
         return json_answer(await example.in_thread(entries))
 
-    routes = APIRouter(tags=["model"])
+    routes = APIRouter(tags=[schemas.NETWORKS])
 
-    @routes.get("/config", response_model=repository_schemas.Config)
-    async def config(model: paths.Chosen) -> Response:
+    @routes.get(
+        "/config", response_model=repository_schemas.Config, summary="A network's configuration"
+    )
+    async def model_config(model: paths.Chosen) -> Response:
         """The network as a configuration of Triton would describe it."""
         return json_answer(repository.model_config(model))
 
-    @routes.get("/stats", response_model=repository_schemas.Statistics)
-    async def statistics(model: paths.Chosen) -> Response:
+    @routes.get(
+        "/stats",
+        response_model=repository_schemas.Statistics,
+        summary="A network's counts and times",
+    )
+    async def model_statistics(model: paths.Chosen) -> Response:
         """Counts and nanoseconds since the start, of the process that answers."""
         return json_answer(repository.model_statistics([model]))
 

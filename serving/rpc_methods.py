@@ -59,8 +59,14 @@ class Rpc:
         self._gate = gate
         self._watch = watch
 
-    async def answer(self, method: str, data: bytes) -> bytes:
+    async def answer(self, method: str, data: bytes, may_load: bool = True) -> bytes:
         """What `method` answers to `data`.
+
+        Args:
+            method: its name.
+            data: its message.
+            may_load: false for a probe without the key that is wanted: to it, a network that is
+                not loaded is not ready, as over HTTP (`serving.guard`).
 
         Raises:
             ProtocolError, UnknownModelError, UnknownVersionError, ModelError, FullError: `status`
@@ -69,6 +75,8 @@ class Rpc:
         if method == "ModelInfer":
             return (await self._infer(data)).SerializeToString()
         request = messages.read(method, data)
+        if method == "ModelReady" and not (may_load or self._is_loaded(request.name)):
+            return messages.write(method, {"ready": False})
         return messages.write(method, await getattr(self, f"_{method}")(request))
 
     async def stream(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -127,6 +135,9 @@ class Rpc:
         endpoint = self._endpoints(name)
         endpoint.check_version(version)
         return endpoint
+
+    def _is_loaded(self, name: str) -> bool:
+        return name in [network.name for network in self._models.loaded]
 
     async def _ServerLive(self, _: Any) -> dict[str, Any]:
         return {"live": True}

@@ -2,21 +2,42 @@
 
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from model import signature
 from serving import binary
-from serving.classify import result
 from serving.predictor import VERSION
 from serving.tensors import FP32, IMAGE_SHAPE
-from serving.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
+from serving.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS
 
 NAME = "scanline"  # of the server, and of the released model in the examples
+PICTURES, INFERENCE, NETWORKS, HEALTH, SERVER = (
+    "pictures",
+    "inference",
+    "networks",
+    "health",
+    "server",
+)
+# In the order in which /docs shows them.
+TAGS = [
+    {"name": PICTURES, "description": "Image files in, digits out, or why not to believe them."},
+    {
+        "name": INFERENCE,
+        "description": "The Open Inference Protocol v2: prepared rows of pixels in, all that a "
+        "network computes out.",
+    },
+    {"name": NETWORKS, "description": "What each network takes and gives, and has done so far."},
+    {
+        "name": HEALTH,
+        "description": "For probes and load balancers, by GET or HEAD: no key is needed, and a "
+        "full server answers too.",
+    },
+    {"name": SERVER, "description": "What the server offers, and all its networks."},
+]
 
 
 class Error(BaseModel):
-    error: str = Field(examples=["the image is empty: send the bytes of an image file"])
+    error: str = Field(examples=["no model 'nope' here: choose one of 'scanline', 'elman'"])
 
 
 class Server(BaseModel):
@@ -110,38 +131,6 @@ class Result(BaseModel):
 class Classified(BaseModel):
     model: str = Field(examples=[NAME])
     results: list[Result]
-
-
-def _answer(file: str, digits: dict[int, float] | None, score: float | None) -> dict[str, Any]:
-    """What the rule makes of an answer; the other digits share what `digits` leave over."""
-    probabilities = None
-    if digits:
-        rest = (1 - sum(digits.values())) / (signature.DIGITS - len(digits))
-        probabilities = np.array([digits.get(d, rest) for d in range(signature.DIGITS)]).round(4)
-    return result(file, probabilities, score, Thresholds(score=0.7, confidence=0.6))
-
-
-_SEVEN = _answer("seven.png", {7: 0.9928}, 0.0031)
-_BROKEN = {"file": "notes.txt", "error": "not an image, or a broken one: send one of PNG, JPEG"}
-_EXAMPLES = {
-    "accepted": [_SEVEN],
-    "not sure": [_answer("four-or-nine.png", {4: 0.5, 9: 0.46}, 0.0954)],
-    "not a digit": [_answer("smiley.png", {8: 0.7976}, 0.9712)],
-    "no ink": [_answer("blank.png", None, None)],
-    "one of two files cannot be read": [_SEVEN, _BROKEN],
-}
-CLASSIFIED_EXAMPLES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            "application/json": {
-                "examples": {
-                    name: {"value": {"model": NAME, "results": results}}
-                    for name, results in _EXAMPLES.items()
-                }
-            }
-        }
-    }
-}
 
 
 def body(content: dict[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,13 @@ from uvicorn.config import STARTUP_FAILURE
 from serving import access, logs, stream
 from serving.api import create_app
 from serving.connection import is_idle
+from serving.express import Express, Lane
+from serving.gate import Gate
+from serving.guard import Keys
 from serving.listener import has_callers, stop_calls
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
-from serving.turnstile import Turnstile
 
 # Load balancers keep connections for 60 s: if they close them, no request meets a closed one.
 KEEP_ALIVE_SECONDS = 75
@@ -51,13 +53,18 @@ class Config(uvicorn.Config):
     """How uvicorn serves; goes to worker processes, where `load` makes the application."""
 
     application: FastAPI
-    refused: Callable[[int], None]  # is told the status of what no application has seen
+    # For `serving.express` and what it stands on; the first is told the status of what no
+    # application has seen, the second of each refusal at the turnstile.
+    refused: Callable[[int], None]
+    shed: Callable[[], None]
+    gate: Gate
+    lane: Lane
 
     def __init__(self, settings: Settings):
         self.settings = settings
         super().__init__(
             "serving",  # only a name: `load_app` does not import it
-            http=Turnstile,
+            http=Express,
             workers=settings.workers,
             # The system drops who comes when more wait to be taken, and they try again after 1 s,
             # 3, 7 and 15.
@@ -80,8 +87,12 @@ class Config(uvicorn.Config):
         logs.configure(self.settings)
         models = Models(self.settings.model)
         self.application = create_app(models, self.settings)
-        self.refused = partial(access.refused, self.application.state.metrics)
-        self.shed = partial(access.shed, self.application.state.metrics)
+        state = self.application.state
+        self.refused = partial(access.refused, state.metrics)
+        self.shed = partial(access.shed, state.metrics)
+        keys = Keys(self.settings.api_key) if self.settings.api_key else None
+        self.gate = state.gate
+        self.lane = Lane(state.endpoints, state.gate, state.metrics, keys)
         if self.settings.ui:
             # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

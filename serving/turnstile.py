@@ -16,21 +16,25 @@ class Turnstile(Connection):
     """A connection that knows when the gate is full.
 
     `serving.gate` stays the one that counts; here is only seen how many it has inside, and how
-    many more have come in this round of the event loop, whom it cannot have seen yet.
+    many more have come in this round of the event loop, whom it cannot have seen yet. In one
+    round no more come in than it has places for, even if some have left again: the others have
+    waited in their sockets since it began, and those behind them wait longer.
     """
 
-    _arrived: ClassVar[int] = 0
+    _arrived: ClassVar[int] = 0  # in this round
+    _unseen: ClassVar[int] = 0  # of them, those on their way to the gate
     _is_refused = False  # the message that is being read
 
     def on_headers_complete(self) -> None:
         self._is_refused = False
-        if self.parser.get_method() == b"POST":
-            if self._is_full() and self._may_refuse():
-                self._is_refused = self._has_head = True
-                self._lift_limit()
-                return
+        is_post = self.parser.get_method() == b"POST"
+        if is_post and self._is_full() and self._may_refuse():
+            self._is_refused = self._has_head = True
+            self._lift_limit()
+            return
+        if is_post:
             self._arrive()
-        super().on_headers_complete()
+        self._let_in(is_post)
 
     def on_body(self, body: bytes) -> None:
         if not self._is_refused:
@@ -48,9 +52,14 @@ class Turnstile(Connection):
         self.on_response_complete()
         self._rest()
 
+    def _let_in(self, is_post: bool) -> None:
+        Turnstile._unseen += is_post
+        super().on_headers_complete()
+
     def _is_full(self) -> bool:
-        gate = self.config.application.state.gate
-        return gate.ready and gate.in_flight + Turnstile._arrived >= gate.most
+        gate = self.config.gate
+        inside = max(gate.in_flight + Turnstile._unseen, Turnstile._arrived)
+        return gate.ready and inside >= gate.most
 
     def _may_refuse(self) -> bool:
         """Whether nothing but this one message has to be looked at."""
@@ -72,4 +81,4 @@ class Turnstile(Connection):
 
     @staticmethod
     def _forget() -> None:
-        Turnstile._arrived = 0
+        Turnstile._arrived = Turnstile._unseen = 0

@@ -40,15 +40,32 @@ def add_protocol(
     infer_routes = []
     paths = ModelPaths(endpoints, example)
 
-    @app.get("/v2", response_model=schemas.Server, tags=["server"])
+    @app.get(
+        "/v2",
+        response_model=schemas.Server,
+        summary="The server's name, version and extensions",
+        tags=[schemas.SERVER],
+    )
     async def server_metadata() -> Response:
         return json_answer(SERVER_METADATA)
 
-    @app.get("/v2/health/live", response_model=schemas.Live, tags=["server"])
+    @app.get(
+        "/v2/health/live",
+        response_model=schemas.Live,
+        summary="Does the server run?",
+        tags=[schemas.HEALTH],
+    )
+    @app.head("/v2/health/live", include_in_schema=False)
     async def server_live() -> Response:
         return json_answer({"live": True})
 
-    @app.get("/v2/health/ready", response_model=schemas.Ready, tags=["server"])
+    @app.get(
+        "/v2/health/ready",
+        response_model=schemas.Ready,
+        summary="Does the server want requests?",
+        tags=[schemas.HEALTH],
+    )
+    @app.head("/v2/health/ready", include_in_schema=False)
     async def server_ready() -> Response:
         return json_answer({"ready": True})
 
@@ -68,18 +85,31 @@ def add_protocol(
             response_model=schemas.InferAnswer,
             openapi_extra=infer_schema.INFER_BODY,
             responses=infer_schema.INFER_ANSWERS,
-            tags=["model"],
+            summary="Read prepared rows",
+            tags=[schemas.INFERENCE],
+            name="infer",
         )(described)
         infer_routes.append(app.router.routes[-1])
         infer_routes[-1].app = infer  # FastAPI describes it, `infer` answers
 
-    routes = APIRouter(tags=["model"])
+    routes = APIRouter()
 
-    @routes.get("", response_model=schemas.Model)
+    @routes.get(
+        "",
+        response_model=schemas.Model,
+        summary="What a network takes and gives",
+        tags=[schemas.NETWORKS],
+    )
     async def model_metadata(model: paths.Chosen) -> Response:
         return json_answer(model.metadata)
 
-    @routes.get("/ready", response_model=schemas.ModelReady)
+    @routes.get(
+        "/ready",
+        response_model=schemas.ModelReady,
+        summary="Does a network want requests?",
+        tags=[schemas.HEALTH],
+    )
+    @routes.head("/ready", include_in_schema=False)
     async def model_ready(model: paths.Chosen) -> Response:
         return json_answer({"name": model.name, "ready": True})
 

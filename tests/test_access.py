@@ -172,6 +172,19 @@ def test_a_request_is_one_line(client, lines):
     assert 0 <= record.milliseconds < 60_000
 
 
+def test_a_line_says_who_asked_for_what_and_why_it_was_refused(client, lines):
+    client.post("/v2/models/tiny/infer", content=b"{")
+    client.get("/v2/models/other")
+    client.get("/v2")
+    first, second, third = lines
+    assert (first.client, first.model) == ("testclient", "tiny")
+    assert "not valid JSON" in first.error
+    assert (second.model, third.client) == ("other", "testclient")
+    assert "other" in second.error
+    assert not hasattr(third, "model")
+    assert not hasattr(third, "error")
+
+
 def test_probes_and_scrapes_are_none(client, lines):
     for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/tiny/ready", "/metrics"):
         assert client.get(path).status_code == 200

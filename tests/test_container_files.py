@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from deploy.slim import UNUSED, MissingError, slim
+from tests.manifests import OURS, SERVICES
 from tests.running import free_port, port_of, serving
 
 ROOT = Path(__file__).parent.parent
@@ -51,13 +52,24 @@ def test_the_lock_files_agree():
     assert not {"tensorflow", "keras", "onnx", "scipy", "matplotlib"} & page.keys()
 
 
-def test_the_health_check_follows_the_port(tiny_model):
-    """It passes where a server is ready, and fails where none is."""
+def health_check() -> list[str]:
+    """Of the Dockerfile: the command and its arguments."""
     [command] = re.findall(r"^ +CMD (\[.+\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    _, *arguments = json.loads(command)
+    return json.loads(command)
+
+
+def test_the_composed_service_has_the_same_health_check():
+    assert SERVICES[OURS]["healthcheck"]["test"] == ["CMD", *health_check()]
+
+
+def test_the_health_check_follows_the_port_and_no_proxy(tiny_model):
+    """It passes where a server is ready, and fails where none is."""
+    _, *arguments = health_check()
+    nowhere = "http://127.0.0.1:9"
+    proxies = {"http_proxy": nowhere, "HTTP_PROXY": nowhere, "ALL_PROXY": nowhere}
     with serving("--model", str(tiny_model)) as process:
         for port, code in ((port_of(process), 0), (free_port(), 1)):
-            environ = os.environ | {"SCANLINE_PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
+            environ = os.environ | proxies | {"SCANLINE_PORT": str(port)}
             done = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True)
             assert done.returncode == code
 

@@ -93,7 +93,9 @@ def test_paths_are_answered(client):
     paths = {probe["httpGet"]["path"] for pod in PODS.values() for probe in probes(pod).values()}
     paths |= {each["path"] for each in OBJECTS["ServiceMonitor"]["spec"]["endpoints"]}
     paths.add(OWN["metadata"]["annotations"]["prometheus.io/path"])
-    paths |= set(re.findall(r"127\.0\.0\.1:7860(/[\w/]+)", json.dumps(SERVICES[OURS])))
+    asked = set(re.findall(r"'GET', '(/[\w/]+)'", json.dumps(SERVICES[OURS]["healthcheck"])))
+    assert asked == {"/v2/health/ready"}
+    paths |= asked
     assert len(paths) == 3
     for path in paths:
         assert client.get(path).status_code == 200, path
@@ -163,7 +165,9 @@ def test_composed_services_are_restricted(name):
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert service["healthcheck"]["test"][0] == "CMD"
+    check = service["healthcheck"]["test"]
+    assert check[0] == "CMD"
+    assert "--noproxy" in check or "curl" not in check  # a proxy of the environment is not asked
     assert service["mem_limit"]
     assert all(volume.endswith(":ro") for volume in service.get("volumes", []))
 

@@ -1,20 +1,24 @@
-"""gRPC's limits: who says nothing, sends too much or takes no answer locks nobody else out."""
+"""gRPC's limits: who says nothing, sends too much or takes no answer locks nobody else out, and
+who has no key has nothing loaded."""
 
 import asyncio
 import re
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from starlette.datastructures import State
 
 from model import signature
 from serving import messages, repository, rpc, rpc_waiting
 from serving.api import create_app
 from serving.models import Models
 from serving.settings import Settings
+from tests.conftest import save_tiny_model
 from tests.running import free_port, live_server
 
 Code = grpc.StatusCode
@@ -39,10 +43,10 @@ READY = messages.request_class("ModelReady")(name="tiny").SerializeToString()
 
 
 def talk(
-    model: Path, work: Callable[[grpc.aio.Channel, dict], Awaitable[None]], **limits: int
+    model: Path, work: Callable[[grpc.aio.Channel, State], Awaitable[None]], **settings: Any
 ) -> None:
     """Run `work` with a channel to a server in this process, and that server's state."""
-    settings = Settings(grpc_port=free_port(), **limits)
+    settings = Settings(grpc_port=free_port(), **settings)
     app = create_app(Models([model]), settings)
     address = f"127.0.0.1:{settings.grpc_port}"
 
@@ -187,6 +191,27 @@ def test_no_message_is_larger_than_an_inference_can_be(tiny_model):
     talk(tiny_model, work)
 
 
+def test_readiness_loads_no_network_without_a_key(tmp_path):
+    for name in ("first", "late"):  # of a folder's, only the first is loaded at the start
+        save_tiny_model(tmp_path / f"{name}.onnx")
+
+    async def work(channel: grpc.aio.Channel, state: State) -> None:
+        async def is_ready(name: str, *metadata: tuple[str, str]) -> bool:
+            request = messages.request_class("ModelReady")(name=name).SerializeToString()
+            answer = await channel.unary_unary(path("ModelReady"))(request, metadata=metadata)
+            return messages.response_class("ModelReady").FromString(answer).ready
+
+        assert await is_ready("first")
+        for wrong in ((), (("x-api-key", "two"),), (("authorization", "Bearer two"),)):
+            assert not await is_ready("late", *wrong)
+            assert not await is_ready("none", *wrong)
+        assert [network.name for network in state.models.loaded] == ["first"]
+        assert await is_ready("late", ("authorization", "Bearer one"))
+        assert await is_ready("late")
+
+    talk(tmp_path, work, api_key=("one",))
+
+
 def test_the_index_loads_networks_beside_the_event_loop(tiny_model, monkeypatch):
     threads = []
 
@@ -196,7 +221,7 @@ def test_the_index_loads_networks_beside_the_event_loop(tiny_model, monkeypatch)
 
     monkeypatch.setattr(repository, "index", index)
 
-    async def work(channel: grpc.aio.Channel, state) -> None:
+    async def work(channel: grpc.aio.Channel, state: State) -> None:
         call = channel.unary_unary(path("RepositoryIndex"))
         assert await call(b"") == b""
         assert threads != [threading.current_thread()]

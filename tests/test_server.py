@@ -112,6 +112,10 @@ def test_a_request_that_never_ends_holds_it_up_no_longer_than_set(tiny_model):
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+        assert client.recv(100).startswith(b"HTTP/1.1 503")
+        log = process.stderr.read()
+        assert "--drain-seconds" in log
+        assert "Traceback" not in log
 
 
 @on_linux
@@ -269,6 +273,7 @@ def test_slow_bodies_do_not_keep_others_out(tiny_model):
         slow = [socket.create_connection(address) for _ in range(20)]
         for client in slow:
             client.sendall(HEAD + b"te")
+            time.sleep(0.01)  # more than two in one round of the event loop would be refused
         assert httpx.post(f"{url}{MODEL}/infer", json=BODY).status_code == 200
         for client in slow:
             client.sendall(b"xt")

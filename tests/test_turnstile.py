@@ -33,7 +33,7 @@ def play(steps, most=1, cors_origins=()):
         config = uvicorn.Config(
             application, http=Turnstile, lifespan="off", port=0, log_config=None
         )
-        config.application = SimpleNamespace(state=SimpleNamespace(gate=gate))
+        config.gate = gate
         config.settings = SimpleNamespace(
             max_body_bytes=10**6, body_seconds=5, max_connections=100, cors_origins=cors_origins
         )
@@ -128,9 +128,7 @@ def test_those_of_the_same_round_count_although_the_gate_has_not_seen_them():
         Turnstile._arrived = 0
         connection = Turnstile.__new__(Turnstile)
         connection.loop = asyncio.get_running_loop()
-        connection.config = SimpleNamespace(
-            application=SimpleNamespace(state=SimpleNamespace(gate=Gate(2, 2, 1)))
-        )
+        connection.config = SimpleNamespace(gate=Gate(2, 2, 1))
         connection._arrive()
         assert not connection._is_full()
         connection._arrive()

@@ -1,0 +1,230 @@
+"""Ordinary inference requests, answered by their connection itself.
+
+ASGI, its middleware and a task for each request take longer than the network does
+(benchmarks/serving). A request that needs none of what they are there for goes straight from
+uvicorn's parser into the next batch, and its answer straight out: a small ``POST`` to
+``/v2/models/{model}/infer``, of few images, not compressed, and not from another site's page.
+
+Everything else goes to the application as if it had come there first, and so does what turns
+out to be wrong: they refuse there (`serving.gate`, `serving.guard`, `serving.bodies`,
+`serving.infer`), and write the lines of the log, where one is wanted for each request.
+"""
+
+import logging
+import re
+import time
+from functools import partial
+from http import HTTPStatus
+from typing import NamedTuple
+
+import orjson
+from starlette.datastructures import Headers
+
+from serving import access, compression, logs
+from serving.batching import Job, Results
+from serving.binary import LENGTH_HEADER
+from serving.bodies import too_slow
+from serving.connection import HEAD_BYTES
+from serving.endpoints import INLINE_IMAGES, Endpoint, Endpoints
+from serving.errors import FAILED
+from serving.gate import Gate
+from serving.guard import Keys
+from serving.infer import INLINE_BYTES, write_infer
+from serving.metrics import Metrics
+from serving.protocol import Infer, parse_infer
+from serving.turnstile import Turnstile
+from serving.v2 import INFER
+
+_URL = re.compile(rb"/v2/models/([\w.-]+)/infer")
+_MOST_HEADERS = 32
+# What the application sees to.
+_SPECIAL = frozenset({b"content-encoding", b"expect", b"origin", b"transfer-encoding", b"upgrade"})
+_LENGTH_HEADER = LENGTH_HEADER.lower().encode()
+
+_LOG = logging.getLogger("scanline")
+
+
+class Lane(NamedTuple):
+    """What the requests of this process share; `keys` is None where none is needed."""
+
+    endpoints: Endpoints
+    gate: Gate
+    watch: Metrics
+    keys: Keys | None
+
+
+class _NoEvent:
+    """For uvicorn to set; nobody waits for it."""
+
+    def set(self) -> None:
+        pass
+
+
+_NO_EVENT = _NoEvent()
+
+
+class _Request:
+    """A request, and to uvicorn its connection's cycle, as `RequestResponseCycle` is."""
+
+    __slots__ = (
+        *("disconnected", "keep_alive", "message_event", "response_complete"),  # uvicorn's
+        *("endpoint", "id", "json_length", "pieces", "infer", "started", "complete", "reading"),
+    )
+
+    def __init__(self, endpoint: Endpoint, json_length: int | None, identity: bytes):
+        self.disconnected = self.response_complete = False
+        self.keep_alive = True  # until uvicorn ends
+        self.message_event = _NO_EVENT
+        self.endpoint = endpoint
+        self.json_length = json_length
+        self.id = identity
+        self.pieces: list[bytes] = []
+        self.infer: Infer | None = None
+        self.started = self.complete = time.perf_counter()
+        self.reading = 0.0  # seconds
+
+    def read(self) -> bool:
+        """Whether its body is what is answered here."""
+        self.complete = time.perf_counter()
+        endpoint, body = self.endpoint, b"".join(self.pieces)
+        names, most = endpoint.predictor.output_names, endpoint.max_batch
+        try:
+            self.infer = parse_infer(body, names, most, self.json_length)
+        except Exception:
+            return False  # the application meets it again, and says what is wrong
+        self.reading = time.perf_counter() - self.complete
+        return len(self.infer.images) <= INLINE_IMAGES
+
+
+class Express(Turnstile):
+    """A connection that answers ordinary inference requests."""
+
+    _request: _Request | None = None  # whose body is being read
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if (request := self._request) is not None:
+            seconds = time.perf_counter() - request.started
+            self.config.lane.watch.answered(INFER, access.CLIENT_GONE, seconds)
+        super().connection_lost(exc)
+
+    def on_body(self, body: bytes) -> None:
+        if self._request is None:
+            super().on_body(body)
+        else:
+            self._request.pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        request, self._request = self._request, None
+        if request is None:
+            super().on_message_complete()
+            return
+        if not (request.read() and self.config.lane.gate.enter()):
+            self._pass_on(request)
+            return
+        self._is_message = False
+        self._piece = 0
+        self._lift_limit()
+        lane = self.config.lane
+        lane.watch.in_flight.inc()
+        lane.watch.decoded(INFER, request.reading)
+        answer, fail = partial(self._answer, request), partial(self._fail, request)
+        infer = request.infer
+        request.endpoint.submit(Job(infer.images, infer.outputs, answer, fail, request.complete))
+
+    def _let_in(self, is_post: bool) -> None:
+        request = self._ordinary() if is_post else None
+        if request is None:
+            super()._let_in(is_post)
+            return
+        self._has_head = True
+        self._lift_limit()
+        self.cycle = self._request = request
+
+    def _ordinary(self) -> _Request | None:
+        """The request whose head is complete, if it can be answered here."""
+        lane = self.config.lane
+        if (
+            not lane.gate.ready
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or len(self.headers) > _MOST_HEADERS
+            or (self._bytes + self._piece > HEAD_BYTES and self._is_head_large())
+            or self.parser.get_http_version() != "1.1"
+            or not self.parser.should_keep_alive()
+            or access.writes_lines()
+            or (named := _URL.fullmatch(self.url)) is None
+            or (endpoint := lane.endpoints.known(named[1].decode())) is None
+        ):
+            return None
+        length = json_length = None
+        for name, value in self.headers:
+            if name in _SPECIAL or (name == b"accept-encoding" and compression.chosen(value)):
+                return None
+            if name in (b"content-length", _LENGTH_HEADER):
+                if not value.isdigit() or len(value) > 9:
+                    return None
+                if name == b"content-length":
+                    length = int(value)
+                else:
+                    json_length = int(value)
+        if length is None or length > INLINE_BYTES:
+            return None
+        if lane.keys is not None and not lane.keys.admit(Headers(raw=self.headers)):
+            return None
+        return _Request(endpoint, json_length, access.identity(self.headers))
+
+    def _pass_on(self, request: _Request) -> None:
+        request.response_complete = True  # as far as this file goes
+        super()._let_in(True)
+        for piece in request.pieces:
+            super().on_body(piece)
+        super().on_message_complete()
+
+    def _is_late(self) -> None:
+        request, self._request = self._request, None
+        if request is None or self.transport.is_closing():
+            super()._is_late()
+            return
+        request.response_complete = True
+        self._end(408, too_slow(self.config.settings.body_seconds))
+
+    def _answer(self, request: _Request, results: Results) -> None:
+        computed = time.perf_counter()
+        content, headers = write_infer(request.endpoint, request.infer, results)
+        ended = time.perf_counter()
+        request.endpoint.statistics.answered(
+            ended - request.complete, request.reading, ended - computed
+        )
+        self._send(request, 200, headers, content)
+
+    def _fail(self, request: _Request, error: Exception) -> None:
+        logs.request_id.set(request.id.decode())
+        _LOG.error("an inference failed", exc_info=error)
+        logs.request_id.set(None)
+        request.endpoint.statistics.failed(time.perf_counter() - request.complete)
+        content = orjson.dumps({"error": FAILED})
+        length = b"%d" % len(content)
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        self._send(request, 500, headers, content)
+
+    def _send(
+        self, request: _Request, status: int, headers: list[tuple[bytes, bytes]], content: bytes
+    ) -> None:
+        lane = self.config.lane
+        lane.gate.leave()
+        lane.watch.in_flight.dec()
+        request.response_complete = True
+        is_gone = self.transport.is_closing()
+        seconds = time.perf_counter() - request.started
+        lane.watch.answered(INFER, access.CLIENT_GONE if is_gone else status, seconds)
+        if is_gone:
+            return
+        parts = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]
+        headers = [*self.server_state.default_headers, *headers, (access.HEADER, request.id)]
+        if not request.keep_alive:
+            headers.append((b"connection", b"close"))
+        parts += [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join([*parts, b"\r\n", content]))
+        if request.keep_alive:
+            self.on_response_complete()
+        else:
+            self.answered()
