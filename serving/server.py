@@ -27,7 +27,7 @@ from serving.connection import is_idle
 from serving.express import Express, Lane
 from serving.gate import Gate
 from serving.guard import Keys
-from serving.listener import has_callers, several, stop_calls
+from serving.listener import has_callers, several, shareable, stop_calls
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
@@ -225,7 +225,7 @@ def serve(settings: Settings) -> int:
             from serving.workers import serve_by_several
 
             Models(settings.model)  # so that a broken network is told once, not by each worker
-            return serve_by_several(Config(settings), listener)
+            return serve_by_several(Config(settings), shareable(listener))
         config = Config(settings)
         config.load()
     except ModelError as error:

@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
 from serving import metrics
-from serving.listener import stop_calls
+from serving.listener import own_share, stop_calls
 from serving.predictor import ModelError
 from serving.server import STOP_SIGNALS, Config, Server, announce
 
@@ -36,7 +36,9 @@ class _WorkerServer(Server):
         """The parent does."""
 
     def stop_calls(self, listeners: list[socket.socket]) -> None:
-        """The parent does, if all workers end: they have one socket together."""
+        """The parent does, if all workers end and have one socket together."""
+        if sys.platform == "linux":
+            super().stop_calls(listeners)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,7 +69,7 @@ class _Worker(multiprocess.Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         self._server = _WorkerServer(self.config)  # before uvicorn's thread asks for it too
         try:
-            super().target(sockets)
+            super().target([own_share(listener) for listener in sockets or []])
         except ModelError as error:
             print(f"python -m serving: {error}", file=sys.stderr)
             sys.exit(STARTUP_FAILURE)

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 
-from serving.listener import has_callers, several, stop_calls
+from serving.listener import has_callers, own_share, several, shareable, stop_calls
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can do that")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can do that")
+@only_linux
 def test_who_has_been_let_in_is_served_and_nobody_else():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
@@ -35,3 +37,28 @@ def test_further_handles_take_from_the_same_socket():
                 handle.accept()[0].close()
             handle.close()
         assert not has_callers(listener)
+
+
+@only_linux
+def test_connections_are_spread_over_the_workers_sockets():
+    first = socket.socket()
+    first.bind(("127.0.0.1", 0))
+    kept = shareable(first)
+    address = kept.getsockname()
+    workers = [own_share(kept.dup()) for _ in range(2)]
+    for worker in workers:
+        worker.listen(100)
+    with pytest.raises(OSError, match="in use"):  # a second server is told so
+        socket.create_server(address)
+    clients = [socket.create_connection(address) for _ in range(64)]
+    taken = []
+    for worker in workers:
+        worker.setblocking(False)
+        taken.append(0)
+        while has_callers(worker):
+            worker.accept()[0].close()
+            taken[-1] += 1
+    assert sum(taken) == 64
+    assert min(taken) > 5  # by chance fewer once in a thousand million times
+    for one in [*clients, *workers, kept]:
+        one.close()
