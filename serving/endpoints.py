@@ -1,6 +1,7 @@
 """The networks as the protocol offers them, whichever transport a request came by."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import cached_property, partial
@@ -12,9 +13,10 @@ from serving.predictor import Predictor
 from serving.protocol import Infer, model_metadata
 from serving.statistics import Statistics
 
-# Images that are computed in the event loop's thread, a millisecond or two: sooner done than
+# What is computed and written in the event loop's thread, a millisecond or two: sooner done than
 # handed to a thread. More would hold up everybody else.
-INLINE_IMAGES = 4
+INLINE_IMAGES = 16
+INLINE_NUMBERS = 80_000  # of an answer; as JSON they take 2 ms
 
 
 class UnknownVersionError(LookupError):
@@ -64,14 +66,28 @@ class Endpoint:
         if version and version != self.version:
             raise UnknownVersionError(f"no version {version[:80]!r} here: it is {self.version!r}")
 
+    def is_small(self, request: Infer) -> bool:
+        """Whether the event loop's thread should see to it."""
+        count = len(request.images)
+        if request.outputs is None:
+            numbers = sum(self._numbers.values())
+        else:
+            numbers = sum(self._numbers[name] for name in request.outputs)
+        return count <= INLINE_IMAGES and count * numbers <= INLINE_NUMBERS
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Of each output, for one image."""
+        return {node.name: math.prod(node.shape[1:]) for node in self.predictor.outputs}
+
     async def infer(self, request: Infer) -> Results:
         """The outputs asked for, by name."""
-        if len(request.images) <= INLINE_IMAGES:
+        if self.is_small(request):
             return await self._batcher.run(request.images, request.outputs)
         return await self.in_thread(partial(self._batcher.compute, request.images, request.outputs))
 
     def submit(self, job: Job) -> None:
-        """The same for who cannot await it, and has no more than `INLINE_IMAGES`."""
+        """The same for who cannot await it; for what `is_small`."""
         self._batcher.submit(job)
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:

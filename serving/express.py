@@ -25,7 +25,7 @@ from serving.batching import Job, Results
 from serving.binary import LENGTH_HEADER
 from serving.bodies import too_slow
 from serving.connection import HEAD_BYTES
-from serving.endpoints import INLINE_IMAGES, Endpoint, Endpoints
+from serving.endpoints import Endpoint, Endpoints
 from serving.errors import FAILED
 from serving.gate import Gate
 from serving.guard import Keys
@@ -93,7 +93,7 @@ class _Request:
         except Exception:
             return False  # the application meets it again, and says what is wrong
         self.reading = time.perf_counter() - self.complete
-        return len(self.infer.images) <= INLINE_IMAGES
+        return endpoint.is_small(self.infer)
 
 
 class Express(Turnstile):

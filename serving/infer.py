@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving import compression
 from serving.batching import Results
 from serving.binary import LENGTH_HEADER
-from serving.endpoints import INLINE_IMAGES, Endpoint, Endpoints
+from serving.endpoints import Endpoint, Endpoints
 from serving.protocol import Infer, infer_answer, parse_infer
 from serving.tensors import ProtocolError
 
@@ -77,7 +77,7 @@ class InferRoute:
         results = await endpoint.infer(request)
         computed = time.perf_counter()
         write = partial(write_infer, endpoint, request, results, head.answer_coding)
-        is_small = len(request.images) <= INLINE_IMAGES and head.answer_coding is None
+        is_small = endpoint.is_small(request) and head.answer_coding is None
         answer = write() if is_small else await endpoint.in_thread(write)
         ended = time.perf_counter()
         endpoint.statistics.answered(ended - started, reading, ended - computed)

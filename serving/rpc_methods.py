@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from serving import messages, repository
-from serving.endpoints import INLINE_IMAGES, Endpoint, Endpoints, UnknownVersionError
+from serving.endpoints import Endpoint, Endpoints, UnknownVersionError
 from serving.errors import broken_model
 from serving.gate import SMALL_BYTES, Gate
 from serving.infer import INLINE_BYTES
@@ -122,7 +122,7 @@ class Rpc:
             write = partial(
                 messages.infer_answer, message, endpoint.name, endpoint.version, request, results
             )
-            is_small = len(request.images) <= INLINE_IMAGES
+            is_small = endpoint.is_small(request)
             answer = write() if is_small else await endpoint.in_thread(write)
         except Exception:
             endpoint.statistics.failed(time.perf_counter() - started)

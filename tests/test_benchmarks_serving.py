@@ -186,13 +186,16 @@ def test_request_is_an_image_of_the_protocol():
     header = json.loads(binary.body[: int(binary.headers[body.LENGTH])])
     size = header["inputs"][0]["parameters"]["binary_data_size"]
     assert binary.body[-size:] == body.image().tobytes()
+    assert body.batch_request("net").body.endswith(body.BATCH * body.image().astype("u1").tobytes())
 
 
 def test_probabilities_of_both_kinds_of_answer():
     values = np.linspace(0, 1, signature.DIGITS, dtype=np.float32)
     answer = json.dumps({"outputs": [{"data": values.tolist()}]}).encode()
-    np.testing.assert_allclose(body.probabilities(answer), values)
-    np.testing.assert_array_equal(body.probabilities(b'{"outputs"' + values.tobytes()), values)
+    np.testing.assert_allclose(body.probabilities(answer), [values])
+    for images in (1, 3):
+        several = b'{"outputs"' + images * values.tobytes()
+        np.testing.assert_array_equal(body.probabilities(several, images), [values] * images)
     for wrong in (b'{"outputs":[{"data":[1]}]}', b'{"error":"no"}', b"[]"):
         with pytest.raises(ValueError, match=r"probabilities|protocol"):
             body.probabilities(wrong)
@@ -279,9 +282,10 @@ def test_report_has_a_row_for_all_and_names_what_failed(capsys):
         rounds.starts[name], rounds.megabytes[name] = [0.5], [80.0]
     rounds.failures["MLServer 1.7.1"] = "InstallError: no network"
     rounds.bare[entries.OURS] = [1800.0]
+    entry = entries.Entry(ECHO, Path("net.onnx"), REQUEST, None, images=2)
     names = [entries.OURS, "LitServe 0.2.19", "MLServer 1.7.1"]
-    compare.report(rounds, dict.fromkeys(names), {entries.OURS: Path("net.onnx")})
+    compare.report(rounds, dict.fromkeys(names, entry), {entries.OURS: Path("net.onnx")})
     printed = capsys.readouterr().out
     assert "| LitServe 0.2.19 | 300 (1.5 / 12) | 300 (1.5 / 12) | 3.00x | 3.00x |" in printed
     assert "| MLServer 1.7.1 | InstallError: no network |" in printed
-    assert "ours, at 16: 50% of ONNX Runtime alone" in printed
+    assert "ours, at 16: 100% of ONNX Runtime alone" in printed

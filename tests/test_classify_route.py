@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_large_requests_do_not_wait_behind_pictures(models, monkeypatch):
     monkeypatch.setattr(classify_route, "classify", slow)
     pixels = np.zeros((INLINE_IMAGES + 1, signature.STEPS, signature.PIXELS), np.float32)
     with (
-        TestClient(api.create_app(models, SETTINGS)) as client,
+        TestClient(api.create_app(models, replace(SETTINGS, max_batch=len(pixels)))) as client,
         ThreadPoolExecutor(api.MOST_THREADS) as callers,
     ):
         pictures = [

@@ -11,6 +11,7 @@ from model import signature
 
 _EXAMPLE = Path(__file__).parent.parent.parent / "tests" / "seven.json"
 JSON = {"Content-Type": "application/json"}
+BATCH = 16  # images
 LENGTH = "Inference-Header-Content-Length"  # of the protocol's binary extension
 
 
@@ -59,8 +60,17 @@ def json_request(name: str) -> Request:
 
 def binary_request(name: str) -> Request:
     """The same pixels and the same wish, both as raw bytes."""
-    pixels = image()
-    tensor = {"name": signature.IMAGES, "shape": pixels.shape, "datatype": "FP32"}
+    return _binary(name, image(), "FP32")
+
+
+def batch_request(name: str) -> Request:
+    """`BATCH` times the same pixels in one request, as raw bytes of a byte each."""
+    pixels = np.repeat(image().astype(np.uint8), BATCH, axis=0)
+    return _binary(name, pixels, "UINT8")
+
+
+def _binary(name: str, pixels: np.ndarray, datatype: str) -> Request:
+    tensor = {"name": signature.IMAGES, "shape": pixels.shape, "datatype": datatype}
     tensor["parameters"] = {"binary_data_size": pixels.nbytes}
     output = {"name": signature.PROBABILITIES, "parameters": {"binary_data": True}}
     head = json.dumps({"inputs": [tensor], "outputs": [output]}, separators=(",", ":")).encode()
@@ -68,8 +78,8 @@ def binary_request(name: str) -> Request:
     return Request(_path(name), head + pixels.tobytes(), headers)
 
 
-def probabilities(body: bytes) -> np.ndarray:
-    """The answer's probabilities, (10,), from JSON or from the bytes at the end.
+def probabilities(body: bytes, images: int = 1) -> np.ndarray:
+    """The answer's probabilities, (images, 10), from JSON or from the bytes at the end.
 
     Raises:
         ValueError: it is no answer of the protocol.
@@ -78,12 +88,12 @@ def probabilities(body: bytes) -> np.ndarray:
         output = json.loads(body)["outputs"][0]
         values = np.array(output["data"], np.float64).ravel()
     except (json.JSONDecodeError, UnicodeDecodeError):
-        values = np.frombuffer(body[-4 * signature.DIGITS :], np.float32)
+        values = np.frombuffer(body[-4 * images * signature.DIGITS :], np.float32)
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"not an answer of the protocol: {body[:200]!r}") from error
-    if values.shape != (signature.DIGITS,):
-        raise ValueError(f"{values.size} probabilities, not {signature.DIGITS}")
-    return values
+    if values.size != images * signature.DIGITS:
+        raise ValueError(f"{values.size} probabilities, not {images * signature.DIGITS}")
+    return values.reshape(images, signature.DIGITS)
 
 
 def _path(name: str) -> str:

@@ -35,6 +35,7 @@ from benchmarks.serving.entries import (
     BINARY,
     OURS,
     RELEASED,
+    RELEASED_BATCHES,
     RELEASED_BINARY,
     Entry,
     WrongAnswer,
@@ -49,7 +50,6 @@ from benchmarks.serving.table import Figures, cell, figures, markdown, median, r
 from model import signature
 
 CONNECTIONS = (1, 16)
-BATCH = 16
 WARM_UP = 2.0  # seconds, with the most connections
 FAILED = (InstallError, StartError, WrongAnswer)
 
@@ -96,14 +96,14 @@ def images_per_second(model: Path, core: int, seconds: float) -> float:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(model, settings, ["CPUExecutionProvider"])
-        feed = {signature.IMAGES: np.repeat(body.image(), BATCH, axis=0)}
+        feed = {signature.IMAGES: np.repeat(body.image(), body.BATCH, axis=0)}
         times = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             start = time.perf_counter()
             session.run([signature.PROBABILITIES], feed)
             times.append(time.perf_counter() - start)
-        return BATCH * len(times) / sum(times)
+        return body.BATCH * len(times) / sum(times)
     finally:
         os.sched_setaffinity(0, before)
 
@@ -132,11 +132,14 @@ def report(rounds: Rounds, rows: dict[str, Entry], models: dict[str, Path]) -> N
     print()
     for name, model in models.items():
         if alone := rounds.bare[name]:
-            print(f"ONNX Runtime alone, batches of {BATCH}, {model.stem}: ", end="")
+            print(f"ONNX Runtime alone, batches of {body.BATCH}, {model.stem}: ", end="")
             print(f"{statistics.median(alone):,.0f} images/s")
-    for name in (RELEASED, RELEASED_BINARY, OURS, BINARY):
-        alone = rounds.bare[RELEASED if name in (RELEASED, RELEASED_BINARY) else OURS]
-        shares = [one.rate / alone[number] for number, one in rounds.figures[name, most].items()]
+    for name in (RELEASED, RELEASED_BINARY, RELEASED_BATCHES, OURS, BINARY):
+        alone = rounds.bare[RELEASED if name.startswith(RELEASED) else OURS]
+        shares = [
+            rows[name].images * one.rate / alone[number]
+            for number, one in rounds.figures[name, most].items()
+        ]
         if shares:
             print(f"{name}, at {most}: {statistics.median(shares):.0%} of ONNX Runtime alone")
     for name in servers.ECHOES:

@@ -13,6 +13,7 @@ from model.weights import load_arrays
 
 OURS, BINARY = "ours", "ours, binary bodies"
 RELEASED, RELEASED_BINARY = "ours, released network", "ours, released network, binary bodies"
+RELEASED_BATCHES = f"ours, released network, {body.BATCH} images a request, binary"
 
 
 class WrongAnswer(Exception):
@@ -21,12 +22,14 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: a server, its network, what it is asked, and the answer (None: an echo's)."""
+    """One row: a server, its network, what it is asked, the answer for each image (None: an
+    echo's), and how many images a request has."""
 
     server: Server
     model: Path
     request: body.Request
     expected: np.ndarray | None
+    images: int = 1
 
 
 def expected_of(model: Path) -> np.ndarray:
@@ -47,11 +50,12 @@ def entries(benchmark: Path, released: Path) -> dict[str, Entry]:
         **echoes,
         RELEASED: _ours(released, body.json_request),
         RELEASED_BINARY: _ours(released, body.binary_request),
+        RELEASED_BATCHES: _ours(released, body.batch_request, body.BATCH),
     }
 
 
-def _ours(model: Path, request_for: Callable[[str], body.Request]) -> Entry:
-    return Entry(servers.OURS, model, request_for(model.stem), expected_of(model))
+def _ours(model: Path, request_for: Callable[[str], body.Request], images: int = 1) -> Entry:
+    return Entry(servers.OURS, model, request_for(model.stem), expected_of(model), images)
 
 
 def check(entry: Entry, port: int) -> None:
@@ -62,5 +66,7 @@ def check(entry: Entry, port: int) -> None:
     if entry.expected is None:
         if answer != entry.request.body:
             raise WrongAnswer(f"no echo: {answer[:200]!r}")
-    elif not np.allclose(body.probabilities(answer), entry.expected, rtol=0, atol=1e-5):
+    elif not np.allclose(
+        body.probabilities(answer, entry.images), entry.expected, rtol=0, atol=1e-5
+    ):
         raise WrongAnswer(f"other probabilities than the reference's: {answer[:200]!r}")
