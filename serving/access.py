@@ -92,7 +92,7 @@ class Access:
             self._watch.answered(route, status, seconds)
             if not is_quiet and writes_lines():
                 more = {"bytes": size, **_whom(scope), **error}
-                _write(scope["method"], path, route, status, seconds, more)
+                write_line(scope["method"], path, route, status, seconds, more)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         header = HEADER, identity(scope["headers"])
@@ -137,7 +137,7 @@ class Access:
             if writes_lines():
                 seconds = time.perf_counter() - started
                 more = {"drawings": drawings, **_whom(scope)}
-                _write("WEBSOCKET", path, route, status, seconds, more)
+                write_line("WEBSOCKET", path, route, status, seconds, more)
 
 
 def refused(watch: metrics.Metrics, status: int) -> None:
@@ -145,7 +145,7 @@ def refused(watch: metrics.Metrics, status: int) -> None:
     logs.request_id.set(None)
     watch.answered(UNMATCHED, status, 0.0)
     if writes_lines():
-        _write("-", "-", UNMATCHED, status, 0.0, {})
+        write_line("-", "-", UNMATCHED, status, 0.0, {})
 
 
 def shed(watch: metrics.Metrics) -> None:
@@ -187,9 +187,10 @@ def _error(body: bytes) -> dict[str, str]:
         return {}
 
 
-def _write(
+def write_line(
     method: str, path: str, route: str, status: int, seconds: float, more: dict[str, Any]
 ) -> None:
+    """A finished request's line; `more` are further fields."""
     milliseconds = round(1000 * seconds, 1)
     # Quoted: a path may hold line breaks and what else disturbs a terminal.
     shown = quote(path, errors="replace")[:200]

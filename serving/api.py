@@ -25,7 +25,7 @@ from serving.errors import answer_errors
 from serving.examples import add_examples
 from serving.gate import Gate, GateKeeper
 from serving.guard import guard
-from serving.infer import InferRoute, Shortcut
+from serving.infer import InferRoute
 from serving.model_paths import operation_id
 from serving.models import Models
 from serving.repository_routes import add_repository
@@ -69,8 +69,6 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     )
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS), thread_name_prefix="scanline")
     app.state.metrics = watch = metrics.Metrics(models)
-    infer_routes: list[Route] = []
-    app.add_middleware(Shortcut, routes=infer_routes, handlers=app.exception_handlers)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes, seconds=settings.body_seconds)
     app.state.gate = gate = Gate(
         settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
@@ -89,7 +87,7 @@ def create_app(models: Models, settings: Settings) -> FastAPI:
     )
     infer = InferRoute(endpoints, settings.max_body_bytes, partial(watch.decoded, INFER))
     add_repository(app, models, endpoints, endpoints(models.default.name))
-    infer_routes += add_protocol(app, endpoints, endpoints(models.default.name), infer)
+    add_protocol(app, endpoints, endpoints(models.default.name), infer)
     add_classify(app, models, settings, pool, watch)
     metrics.add_route(app, watch)
     add_examples(app)

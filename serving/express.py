@@ -7,7 +7,7 @@ uvicorn's parser into the next batch, and its answer straight out: a small ``POS
 
 Everything else goes to the application as if it had come there first, and so does what turns
 out to be wrong: they refuse there (`serving.gate`, `serving.guard`, `serving.bodies`,
-`serving.infer`), and write the lines of the log, where one is wanted for each request.
+`serving.infer`).
 """
 
 import logging
@@ -150,14 +150,17 @@ class Express(Turnstile):
             or (self._bytes + self._piece > HEAD_BYTES and self._is_head_large())
             or self.parser.get_http_version() != "1.1"
             or not self.parser.should_keep_alive()
-            or access.writes_lines()
             or (named := _URL.fullmatch(self.url)) is None
             or (endpoint := lane.endpoints.known(named[1].decode())) is None
         ):
             return None
         length = json_length = None
         for name, value in self.headers:
-            if name in _SPECIAL or (name == b"accept-encoding" and compression.chosen(value)):
+            if (
+                name in _SPECIAL
+                or (name == b"accept-encoding" and compression.chosen(value))
+                or (name == b"x-forwarded-for" and access.writes_lines())  # whose address counts?
+            ):
                 return None
             if name in (b"content-length", _LENGTH_HEADER):
                 if not value.isdigit() or len(value) > 9:
@@ -166,7 +169,7 @@ class Express(Turnstile):
                     length = int(value)
                 else:
                     json_length = int(value)
-        if length is None or length > INLINE_BYTES:
+        if length is None or length > min(INLINE_BYTES, self.config.settings.max_body_bytes):
             return None
         if lane.keys is not None and not lane.keys.admit(Headers(raw=self.headers)):
             return None
@@ -215,7 +218,17 @@ class Express(Turnstile):
         request.response_complete = True
         is_gone = self.transport.is_closing()
         seconds = time.perf_counter() - request.started
-        lane.watch.answered(INFER, access.CLIENT_GONE if is_gone else status, seconds)
+        status = access.CLIENT_GONE if is_gone else status
+        lane.watch.answered(INFER, status, seconds)
+        if access.writes_lines():
+            size = 0 if is_gone else len(content)
+            client, model = self.client and self.client[0], request.endpoint.name
+            logs.request_id.set(request.id.decode())
+            access.write_line(
+                *("POST", f"/v2/models/{model}/infer", INFER, status, seconds),
+                {"bytes": size, "client": client, "model": model},
+            )
+            logs.request_id.set(None)
         if is_gone:
             return
         parts = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]

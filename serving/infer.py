@@ -1,18 +1,16 @@
-"""``POST /v2/models/{model}/infer`` as an ASGI application: the route that must be fast.
+"""``POST /v2/models/{model}/infer`` as an ASGI application, for requests of any kind.
 
-FastAPI describes it in /docs; its own way of finding and calling a route would take longer than
-the network does (benchmarks/serving).
+`serving.express` answers the ordinary ones before. FastAPI only describes this in /docs: what it
+does for each call would take longer than the network (benchmarks/serving).
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from serving import compression
 from serving.batching import Results
@@ -93,32 +91,6 @@ class InferRoute:
         seconds = time.perf_counter() - started
         self._decoded(seconds)
         return request, seconds
-
-
-class Shortcut:
-    """ASGI middleware, the innermost: what is for `routes` goes there past FastAPI's router.
-
-    Args:
-        app: gets everything else.
-        routes: their paths end with ``/infer``; each has an ASGI application.
-        handlers: by exception, as in `FastAPI.exception_handlers`.
-    """
-
-    def __init__(self, app: ASGIApp, routes: Sequence[Route], handlers: Mapping[Any, Any]):
-        self._app = app
-        # What nobody expects goes further out, to Starlette's own middleware.
-        expected = {kind: handler for kind, handler in handlers.items() if kind is not Exception}
-        self._routes = [(route, ExceptionMiddleware(route.app, expected)) for route in routes]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/infer"):
-            for route, app in self._routes:
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
-                    await app(scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
 
 
 def write_infer(

@@ -6,7 +6,6 @@ Source: inference_rest.md of github.com/kserve/open-inference-protocol.
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from starlette.routing import Route
 
 from serving import binary, infer_schema, schemas
 from serving.endpoints import Endpoint, Endpoints
@@ -23,9 +22,7 @@ SERVER_METADATA = {
 INFER = f"{MODEL}/infer"
 
 
-def add_protocol(
-    app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute
-) -> list[Route]:
+def add_protocol(app: FastAPI, endpoints: Endpoints, example: Endpoint, infer: InferRoute) -> None:
     """Add the routes to `app`.
 
     Args:
@@ -33,11 +30,7 @@ def add_protocol(
         endpoints: the networks.
         example: the one that /docs shows.
         infer: answers the inference requests.
-
-    Returns:
-        The routes that `infer` answers.
     """
-    infer_routes = []
     paths = ModelPaths(endpoints, example)
 
     @app.get(
@@ -89,8 +82,7 @@ def add_protocol(
             tags=[schemas.INFERENCE],
             name="infer",
         )(described)
-        infer_routes.append(app.router.routes[-1])
-        infer_routes[-1].app = infer  # FastAPI describes it, `infer` answers
+        app.router.routes[-1].app = infer  # FastAPI describes it, `infer` answers
 
     routes = APIRouter()
 
@@ -114,4 +106,3 @@ def add_protocol(
         return json_answer({"name": model.name, "ready": True})
 
     paths.include(app, routes)
-    return infer_routes

@@ -17,7 +17,7 @@ def cut(gate, has_begun=False):
     async def send(event):
         sent.append(event)
 
-    async def slow(scope, receive, send):
+    async def slow(_scope, _receive, send):
         if has_begun:
             await send({"type": "http.response.start", "status": 200, "headers": []})
         await asyncio.sleep(60)

@@ -322,12 +322,34 @@ def test_a_server_that_ends_says_so_and_loses_no_request(play):
     play(steps)
 
 
-def test_where_requests_are_logged_the_application_does_it(play, caplog):
+def test_whose_address_is_logged_is_decided_by_the_application(play, caplog):
     caplog.set_level(logging.INFO, "scanline.access")
 
     async def steps(found, client):
-        assert (await client.ask(http(as_json())))[0] == 200
+        assert (await client.ask(http(as_json(), {"X-Forwarded-For": "1.2.3.4"})))[0] == 200
         assert found.passed_on == [PATH]
 
     play(steps)
-    assert PATH in caplog.text
+
+
+def test_where_requests_are_logged_each_is_one_line_as_by_the_application(play, caplog):
+    caplog.set_level(logging.INFO, "scanline.access")
+
+    async def steps(found, client):
+        for more in ({}, {"Origin": "http://here"}):
+            assert (await client.ask(http(as_json(), more)))[0] == 200
+        assert found.passed_on == [PATH]
+
+    play(steps)
+    first, second = (vars(record) for record in caplog.records if record.name == "scanline.access")
+    assert first.keys() == second.keys()
+    for name in ("method", "route", "path", "status", "bytes", "client", "model"):
+        assert first[name] == second[name]
+
+
+def test_a_lower_limit_of_bodies_holds(play):
+    async def steps(found, client):
+        assert (await client.ask(http(as_json())))[0] == 413
+        assert found.passed_on == [PATH]
+
+    play(steps, max_body_bytes=1000)
