@@ -57,7 +57,9 @@ def classify(
             spent += picture.width * picture.height
             prepared, digits = _prepare(picture)
         except PictureError as error:
-            results.append(error)
+            # Its traceback would hold `results`, and both the pictures, until somebody looks for
+            # such garbage.
+            results.append(error.with_traceback(None))
             continue
         if prepared.has_ink:
             places.append(len(results))

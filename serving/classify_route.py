@@ -61,7 +61,7 @@ def add_classify(
         work = partial(classify, files, predictor, settings.max_pixels, decoded, computed)
         results = await asyncio.get_running_loop().run_in_executor(pool, work)
         if len(results) == 1 and isinstance(results[0], PictureError):
-            raise results[0]
+            raise results.pop()  # which must not hold itself
         for result in results:
             if isinstance(result, dict) and result["rejected"]:
                 watch.rejected(predictor.name, result["reason"])

@@ -79,7 +79,10 @@ class Connection(HttpToolsProtocol):
         if not self._is_message:  # as with all requests that come in one piece
             # What llhttp skips before a request has taken uvicorn's timer away. A stream is no
             # more among the connections.
-            if self.cycle and self.cycle.response_complete and self in self.connections:
+            is_answered = self.cycle and self.cycle.response_complete
+            # It may have been answered, and uvicorn's timer set, while it was read.
+            is_untimed = self.timeout_keep_alive_task is None
+            if is_answered and is_untimed and self in self.connections:
                 self._limit_time(self.head_seconds)
             return
         if self._is_lingering or self.transport.is_closing():

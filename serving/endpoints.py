@@ -78,7 +78,13 @@ class Endpoint:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         """Of each output, for one image."""
-        return {node.name: math.prod(node.shape[1:]) for node in self.predictor.outputs}
+        # A size that is only known when it is computed is a text: too large, to be safe.
+        return {
+            node.name: math.prod(
+                size if isinstance(size, int) else INLINE_NUMBERS for size in node.shape[1:]
+            )
+            for node in self.predictor.outputs
+        }
 
     async def infer(self, request: Infer) -> Results:
         """The outputs asked for, by name."""

@@ -13,9 +13,9 @@ out to be wrong: they refuse there (`serving.gate`, `serving.guard`, `serving.bo
 import logging
 import re
 import time
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
 
 import orjson
 from starlette.datastructures import Headers
@@ -25,13 +25,10 @@ from serving.batching import Job, Results
 from serving.binary import LENGTH_HEADER
 from serving.bodies import too_slow
 from serving.connection import HEAD_BYTES
-from serving.endpoints import Endpoint, Endpoints
 from serving.errors import FAILED
-from serving.gate import Gate
-from serving.guard import Keys
+from serving.gate import DRAINING, RETRY_SECONDS
 from serving.infer import INLINE_BYTES, write_infer
-from serving.metrics import Metrics
-from serving.protocol import Infer, parse_infer
+from serving.lane import Request
 from serving.turnstile import Turnstile
 from serving.v2 import INFER
 
@@ -44,62 +41,10 @@ _LENGTH_HEADER = LENGTH_HEADER.lower().encode()
 _LOG = logging.getLogger("scanline")
 
 
-class Lane(NamedTuple):
-    """What the requests of this process share; `keys` is None where none is needed."""
-
-    endpoints: Endpoints
-    gate: Gate
-    watch: Metrics
-    keys: Keys | None
-
-
-class _NoEvent:
-    """For uvicorn to set; nobody waits for it."""
-
-    def set(self) -> None:
-        pass
-
-
-_NO_EVENT = _NoEvent()
-
-
-class _Request:
-    """A request, and to uvicorn its connection's cycle, as `RequestResponseCycle` is."""
-
-    __slots__ = (
-        *("disconnected", "keep_alive", "message_event", "response_complete"),  # uvicorn's
-        *("endpoint", "id", "json_length", "pieces", "infer", "started", "complete", "reading"),
-    )
-
-    def __init__(self, endpoint: Endpoint, json_length: int | None, identity: bytes):
-        self.disconnected = self.response_complete = False
-        self.keep_alive = True  # until uvicorn ends
-        self.message_event = _NO_EVENT
-        self.endpoint = endpoint
-        self.json_length = json_length
-        self.id = identity
-        self.pieces: list[bytes] = []
-        self.infer: Infer | None = None
-        self.started = self.complete = time.perf_counter()
-        self.reading = 0.0  # seconds
-
-    def read(self) -> bool:
-        """Whether its body is what is answered here."""
-        self.complete = time.perf_counter()
-        endpoint, body = self.endpoint, b"".join(self.pieces)
-        names, most = endpoint.predictor.output_names, endpoint.max_batch
-        try:
-            self.infer = parse_infer(body, names, most, self.json_length)
-        except Exception:
-            return False  # the application meets it again, and says what is wrong
-        self.reading = time.perf_counter() - self.complete
-        return endpoint.is_small(self.infer)
-
-
 class Express(Turnstile):
     """A connection that answers ordinary inference requests."""
 
-    _request: _Request | None = None  # whose body is being read
+    _request: Request | None = None  # whose body is being read
 
     def connection_lost(self, exc: Exception | None) -> None:
         if (request := self._request) is not None:
@@ -140,12 +85,13 @@ class Express(Turnstile):
         self._lift_limit()
         self.cycle = self._request = request
 
-    def _ordinary(self) -> _Request | None:
+    def _ordinary(self) -> Request | None:
         """The request whose head is complete, if it can be answered here."""
         lane = self.config.lane
         if (
             not lane.gate.ready
             or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused  # a client that does not read is waited for there
             or len(self.headers) > _MOST_HEADERS
             or (self._bytes + self._piece > HEAD_BYTES and self._is_head_large())
             or self.parser.get_http_version() != "1.1"
@@ -173,71 +119,95 @@ class Express(Turnstile):
             return None
         if lane.keys is not None and not lane.keys.admit(Headers(raw=self.headers)):
             return None
-        return _Request(endpoint, json_length, access.identity(self.headers))
+        return Request(endpoint, json_length, access.identity(self.headers))
 
-    def _pass_on(self, request: _Request) -> None:
+    def _pass_on(self, request: Request) -> None:
         request.response_complete = True  # as far as this file goes
         super()._let_in(True)
         for piece in request.pieces:
             super().on_body(piece)
+        request.forget()
         super().on_message_complete()
 
+    def give_up(self) -> None:
+        """Answer a request whose body is still not there when the server ends."""
+        if self._request is not None and not self.transport.is_closing():
+            self._refuse(503, DRAINING, [(b"retry-after", b"%d" % RETRY_SECONDS)])
+
     def _is_late(self) -> None:
-        request, self._request = self._request, None
-        if request is None or self.transport.is_closing():
+        if self._request is None or self.transport.is_closing():
             super()._is_late()
             return
-        request.response_complete = True
-        self._end(408, too_slow(self.config.settings.body_seconds))
+        self._deadline = None
+        self._refuse(408, too_slow(self.config.settings.body_seconds))
 
-    def _answer(self, request: _Request, results: Results) -> None:
+    def _refuse(self, status: int, message: str, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Answer the request whose body is being read, and read no more of it."""
+        request, self._request = self._request, None
+        request.keep_alive = False
+        self._send(request, status, *_error(message, more))
+
+    def _answer(self, request: Request, results: Results) -> None:
         computed = time.perf_counter()
-        content, headers = write_infer(request.endpoint, request.infer, results)
+        try:
+            content, headers = write_infer(request.endpoint, request.infer, results)
+        except Exception as error:  # others of the batch still wait
+            self._fail(request, error)
+            return
         ended = time.perf_counter()
         request.endpoint.statistics.answered(
             ended - request.complete, request.reading, ended - computed
         )
-        self._send(request, 200, headers, content)
+        self._leave()
+        self._send(request, 200, content, headers)
 
-    def _fail(self, request: _Request, error: Exception) -> None:
-        logs.request_id.set(request.id.decode())
-        _LOG.error("an inference failed", exc_info=error)
-        logs.request_id.set(None)
+    def _fail(self, request: Request, error: Exception) -> None:
+        with logs.about(request.id.decode()):
+            _LOG.error("an inference failed", exc_info=error)
         request.endpoint.statistics.failed(time.perf_counter() - request.complete)
-        content = orjson.dumps({"error": FAILED})
-        length = b"%d" % len(content)
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-        self._send(request, 500, headers, content)
+        self._leave()
+        self._send(request, 500, *_error(FAILED))
+
+    def _leave(self) -> None:
+        self.config.lane.gate.leave()
+        self.config.lane.watch.in_flight.dec()
 
     def _send(
-        self, request: _Request, status: int, headers: list[tuple[bytes, bytes]], content: bytes
+        self, request: Request, status: int, content: bytes, headers: list[tuple[bytes, bytes]]
     ) -> None:
-        lane = self.config.lane
-        lane.gate.leave()
-        lane.watch.in_flight.dec()
         request.response_complete = True
         is_gone = self.transport.is_closing()
-        seconds = time.perf_counter() - request.started
         status = access.CLIENT_GONE if is_gone else status
-        lane.watch.answered(INFER, status, seconds)
+        seconds = time.perf_counter() - request.started
+        self.config.lane.watch.answered(INFER, status, seconds)
         if access.writes_lines():
-            size = 0 if is_gone else len(content)
-            client, model = self.client and self.client[0], request.endpoint.name
-            logs.request_id.set(request.id.decode())
-            access.write_line(
-                *("POST", f"/v2/models/{model}/infer", INFER, status, seconds),
-                {"bytes": size, "client": client, "model": model},
-            )
-            logs.request_id.set(None)
+            self._write_line(request, status, seconds, 0 if is_gone else len(content))
+        request.forget()
         if is_gone:
             return
-        parts = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]
         headers = [*self.server_state.default_headers, *headers, (access.HEADER, request.id)]
         if not request.keep_alive:
             headers.append((b"connection", b"close"))
+        parts = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]
         parts += [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([*parts, b"\r\n", content]))
         if request.keep_alive:
             self.on_response_complete()
         else:
             self.answered()
+
+    def _write_line(self, request: Request, status: int, seconds: float, size: int) -> None:
+        model = request.endpoint.name
+        more = {"bytes": size, "client": self.client and self.client[0], "model": model}
+        with logs.about(request.id.decode()):
+            path = INFER.format(model=model)
+            access.write_line("POST", path, INFER, status, seconds, more)
+
+
+def _error(
+    message: str, more: Sequence[tuple[bytes, bytes]] = ()
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """An answer's body and its headers."""
+    content = orjson.dumps({"error": message})
+    length = b"%d" % len(content)
+    return content, [(b"content-type", b"application/json"), (b"content-length", length), *more]

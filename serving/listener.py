@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 # clients a round lasts 25 ms, and new ones, probes among them, waited 90 s (measured).
 _HANDLES = 16
 
+_locks: list[socket.socket] = []  # until this process ends
+
 _SO_ATTACH_FILTER = 26  # of Linux, in asm-generic/socket.h
 # Classic BPF, over the TCP header: byte 13 has its flags, of which 2 is SYN. Who asks for a new
 # connection is not heard, and asks again a second later; all others are.
@@ -20,10 +22,27 @@ _NO_SYN = b"".join(
 )
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that has the address.
+
+    Raises:
+        OSError: it is taken, or no address of this machine.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    return listener
+
+
 def several(listeners: Iterable[socket.socket]) -> Iterator[socket.socket]:
     """The same sockets and further handles of them, for the event loop to take from at once."""
     for listener in listeners:
         yield listener
+        if sys.platform == "win32":  # whose event loop takes each socket once
+            continue
         for _ in range(_HANDLES - 1):
             yield listener.dup()
 
@@ -32,12 +51,23 @@ def shareable(listener: socket.socket) -> socket.socket:
     """A socket that keeps the address of `listener`, whose place it takes, for `own_share`.
 
     Only for Linux; elsewhere it is `listener` itself.
+
+    Raises:
+        OSError: another server just takes the address.
     """
     if sys.platform != "linux":
         return listener
     address = listener.getsockname()
+    # Two servers could share it as well as two workers; this name can be had once.
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(f"\0scanline {address}")
+    except OSError:
+        lock.close()
+        raise
+    _locks.append(lock)
     listener.close()
-    return _bound(listener.family, address)
+    return _sharing(listener.family, address)
 
 
 def own_share(listener: socket.socket) -> socket.socket:
@@ -48,17 +78,17 @@ def own_share(listener: socket.socket) -> socket.socket:
     """
     if sys.platform != "linux":
         return listener
-    own = _bound(listener.family, listener.getsockname())
+    own = _sharing(listener.family, listener.getsockname())
     listener.close()
     return own
 
 
-def _bound(family: int, address: tuple) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(address)
-    return bound
+def _sharing(family: int, address: tuple) -> socket.socket:
+    sharing = socket.socket(family, socket.SOCK_STREAM)
+    sharing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sharing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sharing.bind(address)
+    return sharing
 
 
 def stop_calls(listener: socket.socket) -> None:

@@ -11,6 +11,8 @@ import logging
 import logging.config
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -62,6 +64,16 @@ class AddRequest(logging.Filter):
         if number:
             record.request_id = number
         return True
+
+
+@contextmanager
+def about(number: str) -> Iterator[None]:
+    """What is logged within belongs to the request with this id."""
+    token = request_id.set(number)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
 
 
 def configure(settings: Settings) -> None:

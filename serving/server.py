@@ -24,10 +24,11 @@ from uvicorn.config import STARTUP_FAILURE
 from serving import access, logs, stream
 from serving.api import create_app
 from serving.connection import is_idle
-from serving.express import Express, Lane
+from serving.express import Express
 from serving.gate import Gate
 from serving.guard import Keys
-from serving.listener import has_callers, several, shareable, stop_calls
+from serving.lane import Lane
+from serving.listener import bound, has_callers, several, shareable, stop_calls
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
@@ -39,7 +40,7 @@ KEEP_ALIVE_SECONDS = 75
 LAST_CALL_SECONDS = 1.0
 # For connections that are being made when the server hears no new callers any more.
 HANDSHAKE_SECONDS = 0.3
-_COLLECT = (20_000, 20, 100)  # of `gc.set_threshold`, which Python has as 700, 10, 10
+_COLLECT = (5_000, 10, 10)  # of `gc.set_threshold`, which Python has as 700, 10, 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -181,6 +182,9 @@ class Server(uvicorn.Server):
                 event.set()
         rpc_end = self._rpc.stop(self._settings.drain_seconds) if self._rpc else asyncio.sleep(0)
         await asyncio.gather(super().shutdown(sockets), rpc_end)
+        for connection in [*self.server_state.connections]:
+            if isinstance(connection, Express):
+                connection.give_up()
 
 
 def announce(listeners: list[socket.socket], settings: Settings) -> None:
@@ -217,7 +221,7 @@ def serve(settings: Settings) -> int:
             "requirements-serve.txt`, or --no-ui for the API alone"
         )
     _warn(settings)
-    listener = _listen(settings.host, settings.port, "--port")
+    listener = _listen(settings.host, settings.port, "--port", is_shared=settings.workers > 1)
     if settings.grpc_port:
         _listen(settings.host, settings.grpc_port, "--grpc-port").close()  # gRPC takes it itself
     try:
@@ -225,7 +229,7 @@ def serve(settings: Settings) -> int:
             from serving.workers import serve_by_several
 
             Models(settings.model)  # so that a broken network is told once, not by each worker
-            return serve_by_several(Config(settings), shareable(listener))
+            return serve_by_several(Config(settings), listener)
         config = Config(settings)
         config.load()
     except ModelError as error:
@@ -235,18 +239,13 @@ def serve(settings: Settings) -> int:
     return 0 if server.started else STARTUP_FAILURE
 
 
-def _listen(host: str, port: int, flag: str) -> socket.socket:
+def _listen(host: str, port: int, flag: str, is_shared: bool = False) -> socket.socket:
     """Take the port before the slow imports, so that a taken one is told at once."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener = bound(host, port)
+        return shareable(listener) if is_shared else listener
     except OSError as error:
         raise StartError(
             f"cannot listen on {host}:{port}: {error.strerror}; "
             f"choose another with --host and {flag}"
         ) from error
-    return listener

@@ -53,7 +53,9 @@ class Turnstile(Connection):
         self._rest()
 
     def _let_in(self, is_post: bool) -> None:
-        Turnstile._unseen += is_post
+        if is_post:
+            self._begin_round()
+            Turnstile._unseen += 1
         super().on_headers_complete()
 
     def _is_full(self) -> bool:
@@ -75,9 +77,12 @@ class Turnstile(Connection):
         return False
 
     def _arrive(self) -> None:
-        if not Turnstile._arrived:
-            self.loop.call_soon(self._forget)  # behind everything that has already arrived
+        self._begin_round()
         Turnstile._arrived += 1
+
+    def _begin_round(self) -> None:
+        if not (Turnstile._arrived or Turnstile._unseen):
+            self.loop.call_soon(self._forget)  # behind everything that has already arrived
 
     @staticmethod
     def _forget() -> None:

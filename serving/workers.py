@@ -36,7 +36,11 @@ class _WorkerServer(Server):
         """The parent does."""
 
     def stop_calls(self, listeners: list[socket.socket]) -> None:
-        """The parent does, if all workers end and have one socket together."""
+        """The parent does, if all workers end and have one socket together.
+
+        Where each has its own, who tries the socket of one that is being replaced tries again
+        after a second, and comes to another.
+        """
         if sys.platform == "linux":
             super().stop_calls(listeners)
 

@@ -1,5 +1,6 @@
 """``POST /classify`` over the tiny network: bodies, forms, and what is wrong with either."""
 
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -191,3 +192,18 @@ def test_form_without_a_file_says_how_to_send_one(client):
 def test_too_many_files(client):
     files = [("file", (f"{n}.png", b"x")) for n in range(SETTINGS.max_batch + 1)]
     assert "Maximum number of files is 8" in error_of(client.post("/classify", files=files), 400)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_broken_picture_leaves_no_garbage(models, count):
+    files = [("file", ("a.png", png(seven())[:-20]))] * count
+    with TestClient(api.create_app(models, SETTINGS)) as client:
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            assert client.post("/classify", files=files).status_code in (200, 400)
+            gc.collect()
+            assert not [one for one in gc.garbage if isinstance(one, PictureError | Image.Image)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()

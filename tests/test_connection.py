@@ -277,6 +277,7 @@ def test_trailers_without_end_end_the_connection():
             for _ in range(1000):
                 writer.write(b"X: " + b"a" * 4096 + b"\r\n")
                 await writer.drain()
+        await asyncio.sleep(0.05)
         assert not server.server_state.connections
 
     scenario(steps, app=endless)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from serving.listener import has_callers, own_share, several, shareable, stop_calls
+from serving.listener import bound, has_callers, own_share, several, shareable, stop_calls
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can do that")
 
@@ -41,10 +41,12 @@ def test_further_handles_take_from_the_same_socket():
 
 @only_linux
 def test_connections_are_spread_over_the_workers_sockets():
-    first = socket.socket()
-    first.bind(("127.0.0.1", 0))
+    first = bound("127.0.0.1", 0)
+    address = first.getsockname()
     kept = shareable(first)
-    address = kept.getsockname()
+    with bound(*address) as other, pytest.raises(OSError, match="in use"):
+        shareable(other)  # of another server that starts at the same time
+    assert kept.getsockname() == address
     workers = [own_share(kept.dup()) for _ in range(2)]
     for worker in workers:
         worker.listen(100)
