@@ -192,6 +192,8 @@ class Express(Turnstile):
         parts += [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([*parts, b"\r\n", content]))
         if request.keep_alive:
+            if not self._is_message:  # else they are the next request's
+                self._forget_message()
             self.on_response_complete()
         else:
             self.answered()

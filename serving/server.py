@@ -40,7 +40,6 @@ KEEP_ALIVE_SECONDS = 75
 LAST_CALL_SECONDS = 1.0
 # For connections that are being made when the server hears no new callers any more.
 HANDSHAKE_SECONDS = 0.3
-_COLLECT = (5_000, 10, 10)  # of `gc.set_threshold`, which Python has as 700, 10, 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -131,8 +130,6 @@ class Server(uvicorn.Server):
         # everybody for 40 ms at a time (measured).
         gc.collect()
         gc.freeze()
-        # With thousands of connections that took a quarter of all time (measured).
-        gc.set_threshold(*_COLLECT)
         self.announce(sockets or [])
 
     def announce(self, listeners: list[socket.socket]) -> None:

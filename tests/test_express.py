@@ -94,6 +94,20 @@ def test_requests_sent_one_behind_the_other_are_answered_in_their_order(play):
     play(steps)
 
 
+def test_the_next_head_may_begin_before_the_answer(play):
+    async def steps(found, client):
+        request = http(as_json(id="next"))
+        for cut in (5, 45, 60):
+            client.send(request + request[:cut])
+            assert (await client.answer())[0] == 200
+            client.send(request[cut:])
+            status, _, body = await client.answer()
+            assert (status, json.loads(body)["id"]) == (200, "next")
+        assert found.passed_on == []
+
+    play(steps)
+
+
 def test_those_that_arrive_together_are_one_batch(play):
     async def steps(found, client):
         clients = [client, *[await found.connect() for _ in range(9)]]
