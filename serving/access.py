@@ -26,6 +26,7 @@ CLIENT_GONE = 499  # nginx's code for an answer that nobody waited for
 SHEDDING = (429, 503)  # where they say when to come again
 REFUSED_HANDSHAKE, ACCEPTED_HANDSHAKE = 403, 101
 HEADER = b"x-request-id"
+NETWORK = "scanline.model"  # in a request's scope, where its path does not name it
 
 _LOG = logging.getLogger("scanline.access")
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -175,7 +176,7 @@ def _says_when(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def _whom(scope: Scope) -> dict[str, str]:
     """The client's address, and the network that the path names."""
     facts = {"client": scope["client"][0]} if scope.get("client") else {}
-    model = scope.get("path_params", {}).get("model")
+    model = scope.get(NETWORK) or scope.get("path_params", {}).get("model")
     return facts | ({"model": quote(model, errors="replace")[:200]} if model else {})
 
 

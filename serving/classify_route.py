@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 
 from serving import schemas
+from serving.access import NETWORK
 from serving.bodies import image_files
 from serving.classify import classify
 from serving.errors import json_answer
@@ -56,6 +57,7 @@ def add_classify(
         Among several files a bad one has an `error` in its place and spoils no other.
         """
         predictor = models.choose(model)
+        request.scope[NETWORK] = predictor.name
         files = await image_files(request, settings.max_batch)
         computed = partial(watch.inferred, predictor.name)
         work = partial(classify, files, predictor, settings.max_pixels, decoded, computed)

@@ -93,7 +93,7 @@ def explain(message: bytes, predictor: Predictor, network: Network) -> bytes:
     if drawing.has_ink:
         reading = predictor.read(drawing.image)
         digit, states = reading.digit, _states(network, drawing.image, reading)
-        verdict = judge(reading.probabilities, reading.score, predictor.thresholds)
+        verdict = judge(reading.probabilities, reading.score, predictor.thresholds, drawing.digits)
         leader = int(reading.step_probabilities[-1].argmax())
         header |= {"digit": digit, "between": verdict.between, "belief_digit": leader}
         gradients = backward.answer_gradients(network, states, digit)

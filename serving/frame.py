@@ -88,6 +88,8 @@ def check_calls(page: Blocks) -> None:
         function = page.fns.get(body.fn_index)
         if function is None:
             return False, f"no function {body.fn_index}: POST to call/{API}", "error"
+        if body.session_hash == "":  # which Gradio takes for none here and for one there
+            return False, "session_hash must not be empty: leave it out", "error"
         if len(body.data) != len(function.inputs):
             needed = len(function.inputs)
             return False, f"data must hold {needed} value(s), not {len(body.data)}", "error"

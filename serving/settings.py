@@ -45,7 +45,8 @@ class Settings:
         ),
     )
     ui: bool = field(
-        default=True, metadata=_by(values.switch, "offer the page at /, not only the API")
+        default=True,
+        metadata=_by(values.switch, "offer the page at /, not only the API; --no-ui: do not"),
     )
     max_body_bytes: int = field(
         default=8 * 2**20, metadata=_by(values.whole(1024, 2**30), "largest request body, in bytes")

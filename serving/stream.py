@@ -45,7 +45,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model import signature
-from model.preprocess import preprocess
+from model.several import preprocess_counted
 from model.strokes import render
 from serving.predictor import Predictor
 from serving.verdict import judge
@@ -142,13 +142,14 @@ class Input(NamedTuple):
     """A drawing as the network gets it.
 
     `image` is float32 (28, 28), 0 (page) to 255 (ink); `strokes` are `read_strokes`'s, None
-    where the page sent a picture's prepared rows.
+    where the page sent a picture's prepared rows; `digits` is how many they seem to show.
     """
 
     sequence: int
     image: np.ndarray
     has_ink: bool
     strokes: list[np.ndarray] | None
+    digits: int = 1
 
 
 def read_input(message: bytes) -> Input:
@@ -159,8 +160,8 @@ def read_input(message: bytes) -> Input:
     """
     if len(message) < _HEAD.size or _HEAD.unpack_from(message)[1] != ROWS:
         sequence, strokes = read_strokes(message)
-        seen = preprocess(render(strokes))
-        return Input(sequence, seen.image, seen.has_ink, strokes)
+        seen, digits = preprocess_counted(render(strokes))
+        return Input(sequence, seen.image, seen.has_ink, strokes, digits)
     [sequence, _] = _HEAD.unpack_from(message)
     if len(message) != _HEAD.size + _PIXELS:
         raise StrokesError(
@@ -195,6 +196,7 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
         tensors[signature.PROBABILITIES] if seen.has_ink else None,
         None if score is None else float(score[0]),
         predictor.thresholds,
+        seen.digits,
     )
     header = {
         "sequence": seen.sequence,

@@ -176,7 +176,9 @@ def test_a_line_says_who_asked_for_what_and_why_it_was_refused(client, lines):
     client.post("/v2/models/tiny/infer", content=b"{")
     client.get("/v2/models/other")
     client.get("/v2")
-    first, second, third = lines
+    client.post("/classify", content=b"no picture")
+    first, second, third, fourth = lines
+    assert fourth.model == "tiny"
     assert (first.client, first.model) == ("testclient", "tiny")
     assert "not valid JSON" in first.error
     assert (second.model, third.client) == ("other", "testclient")

@@ -25,12 +25,14 @@ from pathlib import Path
 
 import numpy as np
 
+from serving.api import MOST_THREADS
 from tests.fuzz.client import Ports, attack
 from tests.fuzz.tally import Tally
 from tests.running import free_port, port_of, serving
 
-# MB: what the Kubernetes Deployment allows a server (deploy/kubernetes), 1,536 MiB.
-PEAK = 1536 * 2**20 / 1e6
+# MB: the process with its page, as many pictures as it decodes at a time, and answers that wait
+# for their clients, as deploy/README.md adds them up.
+PEAK = 186 + 550 * min(os.cpu_count() or 1, MOST_THREADS) + 403
 GROWTH = 1.10
 BODY_SECONDS = 3  # the server's patience with slow bodies
 THREADS = 4  # of each process
