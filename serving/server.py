@@ -7,7 +7,6 @@ ends with code 0. A second signal ends it at once.
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -29,6 +28,7 @@ from serving.gate import Gate
 from serving.guard import Keys
 from serving.lane import Lane
 from serving.listener import bound, has_callers, several, shareable, stop_calls
+from serving.memory import settle
 from serving.models import Models
 from serving.predictor import ModelError
 from serving.settings import Settings, unknown_variables
@@ -126,10 +126,7 @@ class Server(uvicorn.Server):
                     "choose another port with --grpc-port"
                 ) from error
         await super().startup([*several(sockets or [])])
-        # What is there now stays: looking through it again and again for garbage would stop
-        # everybody for 40 ms at a time (measured).
-        gc.collect()
-        gc.freeze()
+        settle()
         self.announce(sockets or [])
 
     def announce(self, listeners: list[socket.socket]) -> None:
