@@ -29,7 +29,7 @@ export class Answer {
 
   /**
    * @param probabilities of the digits, or null where there is no digit to read
-   * @param verdict {rejected, between} of the server
+   * @param verdict {rejected, reason, between} of the server
    * @param isAtRest whether the pen rests, so that the drawing may be complete
    */
   show(probabilities, verdict, isAtRest) {
@@ -45,13 +45,14 @@ export class Answer {
     });
   }
 
-  #judge(winner, isDoubted, { between }, isAtRest) {
+  #judge(winner, isDoubted, { between, reason }, isAtRest) {
     const isRejected = isDoubted && isAtRest;
     this.element.classList.toggle("doubted", isDoubted);
     this.element.classList.toggle("rejected", isRejected);
     this.element.classList.toggle("between", isRejected && Boolean(between));
     if (!isRejected) return setText(this.guess, words.ONLY_A_GUESS); // seen when doubted
-    setText(this.doubt, between ? words.NOT_SURE : words.NOT_A_DIGIT);
+    const doubt = reason === words.SEVERAL ? words.MORE_THAN_ONE : words.NOT_A_DIGIT;
+    setText(this.doubt, between ? words.NOT_SURE : doubt);
     setText(this.guess, between ? words.eitherOr(between) : words.bestGuess(winner));
   }
 }

@@ -62,7 +62,7 @@ class ThroughTime {
       this.box.setAttribute("aria-label", words.NOT_FELT);
       return;
     }
-    const ink = firstInk(explanation.reading.tensors[app.config.outputs.image]);
+    const ink = firstInk(explanation.image);
     const row = app.cursor.row ?? Math.min(ink, ratios.length - 1);
     this.curve.mark(row);
     const text = words.felt({

@@ -1,6 +1,6 @@
 // One row cursor for all panels: hover shows a row, a click or the arrow keys pin it.
 
-import { isCommand, isTyping } from "./dom.js";
+import { isCommand, isTyping, placeIn } from "./dom.js";
 
 const LEAP = 7; // rows of Page Up and Page Down: a quarter of the image
 const FREE_KEYS = ["ArrowUp", "ArrowDown", "Escape"]; // the others scroll the page
@@ -51,8 +51,7 @@ export class RowCursor {
   }
 
   #rowAt(event) {
-    const box = event.currentTarget.getBoundingClientRect();
-    const row = Math.floor(((event.clientY - box.top) / box.height) * this.steps);
+    const row = Math.floor(placeIn(event.currentTarget, event).y * this.steps);
     return Math.min(this.steps - 1, Math.max(0, row));
   }
 

@@ -13,6 +13,17 @@ export function setText(element, text) {
   if (element.textContent !== String(text)) element.textContent = text;
 }
 
+/**
+ * Where an event points to within `element`, 0..1 from its left and top. Browsers tell a mouse's
+ * click in whole pixels and its move in parts of them: both count as the middle of their pixel,
+ * else a click would choose another column than the one that was named under the pointer.
+ */
+export function placeIn(element, { clientX, clientY, pointerType }) {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const middle = (place) => (pointerType === "mouse" ? Math.floor(place) + 0.5 : place);
+  return { x: (middle(clientX) - left) / width, y: (middle(clientY) - top) / height };
+}
+
 /** Where the focus goes when `element`, which has it, is about to vanish: to the pad. */
 export function leave(element) {
   if (!element.contains(document.activeElement)) return;

@@ -1,25 +1,30 @@
 // What the answer would be without a row or a stroke: told at once, and shown on request.
 
 import { button, setText } from "./dom.js";
-import { flippingRows, isGuess, likeliest } from "./why.js";
+import { flippingRows, hasInk, isGuess, likeliest, withoutPart, withoutRow } from "./why.js";
 import * as words from "./words.js";
+
+const ERASE = "erase"; // among the app's options: what is erased until further notice
+const ROW = "row"; // the marked one; else the number of a stroke, 1 for the first
 
 export class Erase {
   constructor(app) {
-    const { root, events, pad } = app;
+    const { root, events, options, pad } = app;
     this.app = app;
     this.explanation = null;
-    this.isErasing = false; // the marked row
-    this.stroke = null; // index of the one that is looked at
+    this.pointed = null; // index of the stroke that pointer or focus is at
     this.find = (selector) => root.querySelector(selector);
     this.button = this.find(".erase");
     this.button.addEventListener("click", () => this.#toggle());
     app.shortcuts.add("e", () => this.#toggle(), this.button);
     events.addEventListener("row", () => this.#show());
     events.addEventListener("drawing", () => {
-      this.stroke = null;
+      this.pointed = null;
+      this.#putStrokeBack();
       this.#show();
     });
+    events.addEventListener("sweep", ({ detail: time }) => time !== null && this.#putStrokeBack());
+    options.changed(ERASE, () => this.#show());
     this.hole = document.createElement("i");
     this.hole.className = "hole";
     this.find(".image-panel .rows").append(this.hole);
@@ -39,52 +44,97 @@ export class Erase {
   }
 
   #toggle() {
-    if (this.button.disabled) return;
-    this.isErasing = !this.isErasing;
-    this.#show();
+    if (!this.button.disabled) this.#erase(this.#isErasing ? null : ROW);
+  }
+
+  /** @param what `ROW`, the number of a stroke, or null for nothing */
+  #erase(what) {
+    this.app.options.set(ERASE, what);
+  }
+
+  /** A stroke stays erased no longer: the drawing is another, or is being read anew. */
+  #putStrokeBack() {
+    if (!this.#isErasing) this.#erase(null);
+  }
+
+  get #isErasing() {
+    return this.app.options.get(ERASE) === ROW;
+  }
+
+  /** Index of the stroke that is shown as missing, or null. */
+  get #stroke() {
+    const count = this.explanation?.erasedStrokes?.shape[0] ?? 0;
+    const stroke = this.pointed ?? Number(this.app.options.get(ERASE)) - 1;
+    return Number.isInteger(stroke) && stroke >= 0 && stroke < count ? stroke : null; // a link may hold anything
   }
 
   #look(stroke) {
-    if (stroke === this.stroke) return;
-    this.stroke = stroke;
+    if (stroke === this.pointed) return;
+    this.pointed = stroke;
     this.#show();
   }
 
   #show() {
-    const { app, explanation, stroke } = this;
+    const { app, explanation } = this;
+    if (app.cursor.row === null && this.#isErasing) return this.#erase(null); // which comes back here
     const row = explanation && app.cursor.row;
-    if (row === null) this.isErasing = false;
-    const isMarked = row !== null;
-    if (!isMarked && this.button.matches(":focus")) app.cursor.slider.focus({ preventScroll: true });
-    this.button.disabled = !isMarked;
-    this.button.setAttribute("aria-pressed", this.isErasing);
-    setText(this.button, words.eraseRow(isMarked ? row + 1 : null));
-    const strokes = stroke === null ? null : explanation?.erasedStrokes;
-    const missing = strokes
-      ? { tensor: strokes, index: stroke, part: words.theStroke(stroke + 1) }
-      : isMarked && { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) };
-    setText(this.find(".without"), this.#sentence(missing));
-    const isNewest = explanation?.sequence === app.sequence; // else it would replace a newer answer
-    const isShown = isNewest && Boolean(missing) && (Boolean(strokes) || this.isErasing);
-    app.root.classList.toggle("erasing", isShown && !strokes);
-    app.root.classList.toggle("missing-stroke", isShown && Boolean(strokes));
-    if (strokes) this.#outline(app.pad.strokes[stroke] ?? []);
-    if (!isShown) return app.view.suppose(null);
-    const { shape: [, digits], data } = missing.tensor;
-    const from = missing.index * digits;
-    app.view.suppose(data.slice(from, from + digits), words.withoutPart(missing.part));
+    this.#offer(row);
+    const stroke = this.#stroke;
+    const missing = this.#missing(row, stroke);
+    setText(this.find(".without"), this.#sentence(row, stroke));
+    [...this.find(".chips").children].forEach((chip, index) => {
+      chip.setAttribute("aria-pressed", app.options.get(ERASE) === String(index + 1));
+    });
+    // An explanation of an earlier drawing would replace a newer answer.
+    const isShown = Boolean(missing) && explanation.sequence === app.sequence;
+    app.root.classList.toggle("erasing", isShown && stroke === null);
+    app.root.classList.toggle("missing-stroke", isShown && stroke !== null);
+    if (stroke !== null) this.#outline(app.pad.strokes[stroke] ?? []);
+    this.#suppose(isShown ? missing : null);
   }
 
-  #sentence(missing) {
+  /** Make the button say what it would erase, or why there is nothing to erase. */
+  #offer(row) {
+    const { app, button, explanation } = this;
+    let reason = "";
+    if (!explanation) reason = words.ERASE_LATER;
+    else if (row === null) reason = words.MARK_FIRST;
+    else if (!hasInk(explanation, row)) reason = words.noInk(row + 1);
+    if (reason && button.matches(":focus")) app.cursor.slider.focus({ preventScroll: true });
+    button.disabled = Boolean(reason);
+    button.title = reason;
+    button.setAttribute("aria-description", reason);
+    button.setAttribute("aria-pressed", this.#isErasing);
+    setText(button, words.eraseRow(row === null ? null : row + 1));
+  }
+
+  /** What the answer is shown without: {tensor, index, part}, or null. */
+  #missing(row, stroke) {
     const { explanation } = this;
-    if (missing) return this.#told(missing);
+    if (stroke !== null) return { tensor: explanation.erasedStrokes, index: stroke, part: words.theStroke(stroke + 1) };
+    if (row === null || !this.#isErasing || !hasInk(explanation, row)) return null;
+    return { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) };
+  }
+
+  #sentence(row, stroke) {
+    const { explanation } = this;
     if (!explanation) return words.MARK_A_ROW;
+    if (stroke !== null) return withoutPart(explanation, this.#missing(row, stroke));
+    if (row !== null) return withoutRow(explanation, row);
     return words.whatIf(flippingRows(explanation).map(({ row }) => row + 1), isGuess(explanation));
   }
 
-  #told({ tensor, index, part }) {
-    const { digit: answer } = this.explanation;
-    return words.without({ part, ...likeliest(tensor, index), answer, isGuess: isGuess(this.explanation) });
+  #suppose(missing) {
+    const { view } = this.app;
+    const before = Boolean(view.supposed);
+    if (missing) {
+      const { shape: [, digits], data } = missing.tensor;
+      const from = missing.index * digits;
+      view.suppose(data.slice(from, from + digits), words.withoutPart(missing.part));
+    } else {
+      view.suppose(null);
+    }
+    if (before !== Boolean(missing)) view.mark(view.row); // its sentence says which drawing it is of
   }
 
   /** One button for each stroke; they stay while the drawing changes, so that focus does too. */
@@ -94,7 +144,6 @@ export class Erase {
     const count = tensor ? tensor.shape[0] : 0;
     while (chips.children.length > count) chips.lastChild.remove();
     while (chips.children.length < count) chips.append(this.#chip(chips.children.length));
-    if (this.stroke !== null && this.stroke >= count) this.stroke = null;
     [...chips.children].forEach((chip, index) => {
       const { digit } = likeliest(tensor, index);
       const [name, result] = words.chip(index + 1, digit);
@@ -102,7 +151,7 @@ export class Erase {
       setText(chip.querySelector("small"), result);
       chip.classList.toggle("flips", digit !== this.explanation.digit);
       const part = words.theStroke(index + 1);
-      chip.setAttribute("aria-label", `${name}. ${this.#told({ tensor, index, part })}`);
+      chip.setAttribute("aria-label", `${name}. ${withoutPart(this.explanation, { tensor, index, part })}`);
     });
   }
 
@@ -112,6 +161,10 @@ export class Erase {
     for (const [event, stroke] of [["pointerenter", index], ["pointerleave", null], ["focus", index], ["blur", null]]) {
       chip.addEventListener(event, () => this.#look(stroke));
     }
+    chip.addEventListener("click", () => {
+      const number = String(index + 1);
+      this.#erase(this.app.options.get(ERASE) === number ? null : number);
+    });
     return chip;
   }
 

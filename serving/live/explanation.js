@@ -88,8 +88,9 @@ export class Explainer {
     this.pause = Math.min(Math.max(PAUSE, SHARE * took), LONGEST_PAUSE);
     if (frame.sequence >= this.oldest) {
       this.oldest = frame.sequence;
-      const names = this.app.config.explain;
-      this.onExplanation(frame.has_ink ? { ...named(frame, names), reading } : null);
+      const { explain, outputs } = this.app.config;
+      const image = reading.tensors[outputs.image];
+      this.onExplanation(frame.has_ink ? { ...named(frame, explain), image, reading } : null);
     }
     if (this.app.sequence > this.asked) this.#plan(); // it has changed since
   }
@@ -100,7 +101,7 @@ export class Explainer {
  * influence (28), gradient (28, 28), erasedRows (28, 10), throughTime (28); erasedStrokes (n, 10)
  * or null; states (28, units) by the output's name. digit is explained, beliefDigit is the
  * last belief's. The explanation has besides the `reading` of the same
- * drawing.
+ * drawing, and its `image`.
  */
 function named({ sequence, digit, belief_digit, tensors }, names) {
   const states = Object.entries(names.states).map(([output, name]) => [output, tensors[name]]);

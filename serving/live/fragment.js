@@ -2,6 +2,7 @@
 //
 //   model=NAME & layer=2 & row=12 & OPTION=TEXT ... & example=1 & ink=... (or image=...)
 //
+// Options are what the page's parts keep (`options.js`): compare=NAME, erase=row, unit=forward-38.
 // `ink`: number of strokes, and for each the number of its points and then x, y of every point,
 // as differences to the point before in 1/4096 of the pad. All are varints (seven bits a byte,
 // low bits first), differences in zigzag (0, -1, 1, -2 ...). `image`: a picture's prepared

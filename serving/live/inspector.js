@@ -7,6 +7,8 @@ import { DIRECTIONS, diverging, Heatmap } from "./panels.js";
 import { Picker } from "./picker.js";
 import * as words from "./words.js";
 
+const UNIT = "unit"; // among the app's options: reader and number, as "forward-38"
+
 export function installInspector(app) {
   const inspector = new Inspector(app);
   for (const direction of DIRECTIONS) new Picker(app, direction, inspector);
@@ -15,9 +17,8 @@ export function installInspector(app) {
 /** What is known of the unit chosen. */
 class Inspector {
   constructor(app) {
-    const { root, events, config } = app;
+    const { root, events, config, options } = app;
     this.app = app;
-    this.direction = this.unit = this.details = null;
     this.listeners = [];
     this.find = (selector) => root.querySelector(`.inspector ${selector}`);
     this.box = this.find(".unit");
@@ -36,7 +37,9 @@ class Inspector {
     events.addEventListener("row", () => this.curve.mark(app.cursor.row));
     for (const event of ["layer", "model"]) events.addEventListener(event, () => this.close());
     new MutationObserver(() => this.#paintStrips()).observe(document.body, { attributeFilter: ["class"] });
-    this.close();
+    options.changed(UNIT, () => this.#follow());
+    this.#blankOut();
+    this.#follow();
   }
 
   /** Call `listener()` whenever another unit is chosen. */
@@ -45,6 +48,26 @@ class Inspector {
   }
 
   close() {
+    this.#blankOut();
+    this.app.options.set(UNIT, null);
+  }
+
+  /** Look into the unit that the options name; a link may name one that is not there. */
+  #follow() {
+    const text = this.app.options.get(UNIT);
+    if (text === this.#option) return;
+    const [direction, number] = (text ?? "").split("-");
+    const { units } = (DIRECTIONS.includes(direction) && this.app.view.layer[direction]) || { units: 0 };
+    const isThere = this.app.config.explain && /^\d+$/.test(number) && Number(number) < units;
+    if (isThere) this.open(direction, Number(number));
+    else this.close();
+  }
+
+  get #option() {
+    return this.unit === null ? null : `${this.direction}-${this.unit}`;
+  }
+
+  #blankOut() {
     this.request?.abort();
     this.direction = this.unit = this.details = null;
     this.box.hidden = true;
@@ -58,6 +81,7 @@ class Inspector {
     const { app } = this;
     const { number, [direction]: reader } = app.view.layer;
     Object.assign(this, { direction, unit, details: null });
+    app.options.set(UNIT, this.#option);
     for (const listener of this.listeners) listener();
     this.request?.abort();
     const request = (this.request = new AbortController());

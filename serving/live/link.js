@@ -53,12 +53,13 @@ async function follow(app) {
     }
   }
   if (number !== newest) return; // another was opened meanwhile
-  options.replace(state.options); // after the network: it may not be compared with itself
   view.chooseLayer(Math.min(state.layer ?? 1, app.config.layers.length));
   cursor.pin(state.row);
   const { drawing, isExample } = state;
-  if (!drawing) return;
-  app.isRestored = true;
-  if (drawing.image) pad.showImage(drawing.image);
-  else pad.show(drawing.strokes, { isExample });
+  app.isRestored ||= Boolean(drawing);
+  if (drawing?.image) pad.showImage(drawing.image);
+  else if (drawing) pad.show(drawing.strokes, { isExample });
+  // Last: the network may not be compared with itself, a unit is one of the layer's, and what is
+  // erased belongs to the row or the drawing.
+  options.replace(state.options);
 }

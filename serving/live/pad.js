@@ -163,8 +163,9 @@ export class Pad {
   }
 
   #resize() {
+    const { width, height } = this.canvas;
     const side = Math.round(this.canvas.clientWidth * devicePixelRatio);
-    if (!side || side === this.canvas.width) return;
+    if (!side || (side === width && side === height)) return; // a new canvas is 300 wide, not high
     this.canvas.width = this.canvas.height = side;
     this.#paint();
   }

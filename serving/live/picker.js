@@ -1,7 +1,7 @@
 // A unit is named where the pointer is, and chosen by a click or a key. Its number is its place
 // in the network's arrays, from 0.
 
-import { setText } from "./dom.js";
+import { placeIn, setText } from "./dom.js";
 import { groupColumns } from "./panels.js";
 import * as words from "./words.js";
 
@@ -54,8 +54,7 @@ export class Picker {
   }
 
   #unitAt(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns.length);
+    const column = Math.floor(placeIn(this.canvas, event).x * this.columns.length);
     const unit = this.columns[column] ?? -1;
     return unit < 0 ? null : unit;
   }

@@ -77,12 +77,12 @@ class Player {
     this.pause();
   }
 
-  /** One row on or back; at rest all rows are read, so that the first step on begins anew. */
+  /** One row on or back, as far as there is one: at rest all rows are read. */
   step(by) {
-    if (by > 0 && this.time === this.#end) this.stop();
-    else this.seek((this.time ?? (by > 0 ? 0 : this.#end)) + by);
-    const { root } = this.app;
-    if (!this.app.reading?.has_ink) return;
+    const { root, reading } = this.app;
+    const from = this.time ?? this.#end;
+    if (!reading?.has_ink || from === (by > 0 ? this.#end : 0)) return;
+    this.seek(from + by);
     setText(root.querySelector(".spoken"), root.querySelector(".sentence").textContent);
   }
 
@@ -117,8 +117,14 @@ class Player {
   #show() {
     const { root, reading } = this.app;
     const { back, play, on } = this.buttons;
-    for (const control of [back, play, on, this.scrub]) control.disabled = !reading?.has_ink;
-    this.scrub.value = this.time ?? this.#end;
+    const time = this.time ?? this.#end;
+    for (const control of [play, this.scrub]) control.disabled = !reading?.has_ink;
+    this.scrub.value = time;
+    for (const [control, end] of [[back, 0], [on, this.#end]]) {
+      // A button that is disabled lets no key through: the slider goes on in its place.
+      if (time === end && control.matches(":focus")) this.scrub.focus({ preventScroll: true });
+      control.disabled = !reading?.has_ink || time === end;
+    }
     const said = root.querySelector(".sentence").textContent;
     this.scrub.setAttribute("aria-valuetext", this.time === null ? words.ALL_READ : said);
     play.classList.toggle("playing", this.#isPlaying);

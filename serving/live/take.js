@@ -53,8 +53,8 @@ async function code({ reading, config }, name) {
 function fileName({ reading, config }, ending) {
   const network = config.model.name.replaceAll(/[^\w.-]/g, "-");
   const digit = argmax(reading.tensors[config.outputs.answer].data);
-  const { rejected, between } = reading.verdict;
-  const doubt = between ? "not-sure" : "not-a-digit";
+  const { rejected, between, reason } = reading.verdict;
+  const doubt = between ? "not-sure" : reason === words.SEVERAL ? "several-digits" : "not-a-digit";
   const said = rejected ? doubt : `reads-${digit}`;
   return `${network}-${said}.${ending}`;
 }

@@ -20,13 +20,16 @@ export function tell(view) {
     answer: argmax(reading.tensors[config.outputs.answer].data),
     ...reading.verdict,
   };
-  if (row !== null) return atRow(view, told);
-  return time === null ? atRest(view, told) : underWay(view, told);
+  if (row === null && time !== null) return underWay(view, told);
+  const { sentence, knowledge } = row === null ? atRest(view, told) : atRow(view, told);
+  // The answer is then one without a part, beside which the sentence would seem to be of it, too.
+  return { sentence: view.supposed ? words.ofTheWhole(sentence) : sentence, knowledge };
 }
 
 function atRow({ row, leading, ink }, told) {
   const at = { ...told, row: row + 1 };
-  const sentence = words.atRow({ ...at, ...leading[row], inkAbove: row >= ink });
+  const isSure = isBelieved(leading[row], row, ink);
+  const sentence = words.atRow({ ...at, ...leading[row], isBelieved: isSure, inkAbove: row >= ink });
   return { sentence, knowledge: words.knowledge(at) };
 }
 

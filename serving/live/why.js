@@ -77,9 +77,8 @@ export class Why {
       this.isLater = time !== null && time < config.steps;
       this.#say();
     });
-    const [example, meaning] = words.FLIPS;
-    setText(this.find(".flips-key b"), example);
-    setText(this.find(".flips-key span"), meaning);
+    setText(this.find(".flips-key b"), words.NO_DIGIT);
+    setText(this.find(".flips-key span"), words.FLIPS);
     // The view has read the new theme's colours by then: it watched first.
     new MutationObserver(() => this.#paint()).observe(document.body, { attributeFilter: ["class"] });
     this.show(null);
@@ -114,18 +113,13 @@ export class Why {
     if (explanation && isLater) {
       because = label = words.WHY_LATER;
     } else if (explanation) {
-      const { digit, influence, erasedRows } = explanation;
+      const { digit, influence } = explanation;
       const guess = isGuess(explanation);
       title = words.whyTitle(digit, guess);
       const lowest = argmax(influence.data.map((value) => -value));
       const against = influence.data[lowest] < 0 ? lowest + 1 : null;
       label = words.whyLabel({ digit, run, against, isGuess: guess });
-      because = row === null ? words.decided(run, digit, guess) : words.without({
-        part: words.theRow(row + 1),
-        ...likeliest(erasedRows, row),
-        answer: digit,
-        isGuess: guess,
-      });
+      because = row === null ? words.decided(run, digit, guess) : withoutRow(explanation, row);
     }
     setText(this.find(".why-panel h2"), title);
     setText(this.find(".because"), because);
@@ -164,6 +158,7 @@ export class Why {
     if (key === this.flips) return;
     this.flips = key;
     this.find(".flips-key").classList.toggle("idle", !runs.length);
+    if (runs.length) setText(this.find(".flips-key b"), runs[0].digit);
     this.find(".flips").replaceChildren(
       ...runs.map(({ digit, row, rows }) => {
         const item = document.createElement("li");
@@ -198,7 +193,7 @@ export class Why {
   #paintPixels() {
     const { gradient } = this.explanation;
     const [rows, columns] = gradient.shape;
-    const { data: ink } = this.explanation.reading.tensors[this.app.config.outputs.image];
+    const { data: ink } = this.explanation.image;
     const scale = diverging(quantile([gradient], TOLD_APART) || 1);
     const small = this.maps.image;
     small.paint(gradient, this.app.view.palette.state, scale);
@@ -223,6 +218,23 @@ export class Why {
 export function likeliest({ shape: [, digits], data }, row) {
   const digit = argmax(data, row * digits, digits);
   return { digit, probability: data[row * digits + digit] };
+}
+
+/** Whether there is something to erase in a row. */
+export function hasInk({ image: { shape: [, width], data } }, row) {
+  return data.subarray(row * width, (row + 1) * width).some((pixel) => pixel > 0);
+}
+
+/** The answer without a part, in words: row `index` of `tensor` has its probabilities. */
+export function withoutPart(explanation, { tensor, index, part }) {
+  const { digit: answer } = explanation;
+  return words.without({ part, ...likeliest(tensor, index), answer, isGuess: isGuess(explanation) });
+}
+
+/** The same of a row; one without ink teaches nothing. */
+export function withoutRow(explanation, row) {
+  if (!hasInk(explanation, row)) return words.noInk(row + 1);
+  return withoutPart(explanation, { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) });
 }
 
 /** Gradient times state: what each state gives to the digit, by a small share. */

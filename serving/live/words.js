@@ -16,7 +16,7 @@ export const PICTURE_STALE = "Your picture was not read: what is shown belongs t
 export const NO_EXAMPLES = "The examples could not be loaded. Try again when the server answers.";
 export const SURPRISE = "Surprise me";
 export const SURPRISE_TITLE = "Some digit, written differently each time (S)";
-export const example = (digit) => `Draw a ${digit} (key ${digit})`;
+export const example = (digit) => `Draw ${digit === 8 ? "an" : "a"} ${digit} (key ${digit})`;
 export const PLAY = "Watch it read";
 export const PAUSE = "Pause";
 export const HALF_WAY = "Half way";
@@ -26,17 +26,24 @@ export const WAITING = "Waiting for the network …";
 export const NO_DIGIT = "–";
 export const NO_ROW = "no row";
 export const NOT_A_DIGIT = "Not a digit, I think";
+export const MORE_THAN_ONE = "More than one digit";
+/** The verdict's `reason` for it (serving/verdict.py). */
+export const SEVERAL = "more than one digit";
 export const ONLY_A_GUESS = "only a guess";
 /** Why it believes in a digit where it sees none. */
-export const MUST_CHOOSE = `Belief and bars always share 100${NARROW}% among the digits. Whether it is one at all is judged apart.`;
+export const MUST_CHOOSE = `The bars always share 100${NARROW}% among the ten digits, even for a scribble. Whether it is a digit at all is judged separately.`;
 export const NOT_SURE = "Not sure:";
 export const eitherOr = ([first, second]) => `${first} or ${second}`;
 export const bestGuess = (digit) => `best guess: ${digit}`;
 
 /** What the downward reader thinks, with nobody pointing at a row; `settledRow` may be null. */
-export function overview({ steps, settledRow, lastDigit, answer, rejected, between }) {
+export function overview({ steps, settledRow, lastDigit, answer, rejected, between, reason }) {
+  if (reason === SEVERAL) {
+    return `Reading down, it ends with ${lastDigit}; but there seems to be more than one digit, and it can read only one.`;
+  }
   if (rejected && !between) {
-    return `Reading down, it leans to ${lastDigit}; the full network sees no digit.`;
+    const thinks = settledRow === null ? "leans to" : "believes";
+    return `Reading down, it ${thinks} ${lastDigit}; the full network sees no digit.`;
   }
   const settled =
     settledRow === null
@@ -46,11 +53,14 @@ export function overview({ steps, settledRow, lastDigit, answer, rejected, betwe
   return `${settled} The full network ${rejected ? "leans to" : "answers"} ${answer}.`;
 }
 
+/** Of a sentence beside an answer without a part. */
+export const ofTheWhole = (sentence) => `With nothing erased: ${sentence[0].toLowerCase()}${sentence.slice(1)}`;
+
 /** What the downward reader believes after `row` rows. */
-export function atRow({ row, steps, digit, probability, inkAbove }) {
+export function atRow({ row, steps, digit, probability, isBelieved, inkAbove }) {
   const belief = `${digit}, ${percent(probability)}`;
   if (!inkAbove) return `After row ${row} of ${steps} it has met no ink; its first guess is ${belief}.`;
-  return `After row ${row} of ${steps}, reading down, it believes ${belief}.`;
+  return `After row ${row} of ${steps}, reading down, it ${isBelieved ? "believes" : "leans to"} ${belief}.`;
 }
 
 const POINT = matchMedia("(hover: none)").matches
@@ -67,7 +77,7 @@ export function invitation({ layer, hasBackward, rejected, between }) {
 /** What the shown states know at a row, said plainly. */
 export function knowledge({ row, steps, layer, hasBackward, rejected, between }) {
   if (rejected && !between) {
-    return `After ${rows(1, row)} it must choose a digit; only the full network can say that it is none.`;
+    return `After ${rows(1, row)} it must choose a digit; only the full network can say that it is no digit.`;
   }
   if (!hasBackward) {
     return `This network has no upward reader: its states here know rows 1 to ${row} and no more.`;
@@ -102,7 +112,7 @@ export function sweep({ time, steps, layer, hasBackward, ...reading }) {
   const thinks = isBelieved ? `it believes ${digit}` : inkAbove ? `it leans to ${digit}` : "no ink yet";
   const downward = `Row ${time}: ${thinks}.`;
   if (!hasBackward) return { sentence: downward, knowledge: `It has not seen ${rows(time + 1, steps)} yet.` };
-  let knowledge = "Every row is read; each goes on over the other’s rows.";
+  let knowledge = "Every row has been read once; each reader now reads the half that the other began with.";
   if (unread > 0) knowledge = `Nobody has read ${rows(time + 1, up - 1)} yet.`;
   if (layer > 1) {
     knowledge = `Layer ${layer} begins once layer ${layer - 1} is through, and reads its memory row by row. The belief is layer 1’s.`;
@@ -113,7 +123,8 @@ export function sweep({ time, steps, layer, hasBackward, ...reading }) {
   return { sentence: `${downward} The upward reader is at row ${up}.`, knowledge };
 }
 
-function conclusion({ answer, rejected, between }) {
+function conclusion({ answer, rejected, between, reason }) {
+  if (reason === SEVERAL) return "is shown more than one digit";
   if (between) return `is not sure: ${eitherOr(between)}`;
   return rejected ? "sees no digit" : `answers ${answer}`;
 }
@@ -130,7 +141,8 @@ export function notes({ layer, forward, backward, hasBackward }) {
 }
 
 /** For a screen reader, once the pen rests. */
-export function spoken({ answer, probability, rejected, between }) {
+export function spoken({ answer, probability, rejected, between, reason }) {
+  if (reason === SEVERAL) return `There seems to be more than one digit. Draw one at a time. The best guess is ${answer}.`;
   if (between) return `The network is not sure whether this is ${eitherOr(between)}.`;
   if (rejected) return `The network thinks that this is not a digit. Its best guess is ${answer}.`;
   return `The network reads ${answer}, ${percent(probability)}.`;
@@ -162,7 +174,7 @@ export function model({ name, preset, parameters, testErrorPercent }) {
 }
 
 export const LINK_BROKEN = "This link is damaged or cut short, so the page starts afresh.";
-export const LINK_COPIED = "Link copied: it reopens this drawing, its answer and this network.";
+export const LINK_COPIED = "Link copied: it reopens this drawing with its answer, row, unit and network.";
 
 export function linkedModelMissing(wanted, present) {
   return `The link’s network, ${wanted}, cannot be had here; ${present} reads the drawing instead.`;
@@ -215,9 +227,9 @@ export function decided(run, digit, isGuess) {
 /** Short: on a phone it stands above a narrow column. */
 export const whyTitle = (digit, isGuess) =>
   digit === null ? "Why" : `${isGuess ? "For" : "Why"} ${digit}`;
-export const WHY_LATER = "Why comes with the answer.";
-/** The mark of `why.js` for a row whose loss changes the answer. */
-export const FLIPS = ["4", "beside Why: without this row it would say 4"];
+export const WHY_LATER = "The reasons appear when the reading is done.";
+/** Behind a digit that `why.js` puts beside a row whose loss changes the answer. */
+export const FLIPS = "beside Why: what it would say without this row";
 
 /** What the column beside the image shows, for a screen reader. */
 export function whyLabel({ digit, run, against, isGuess }) {
@@ -228,7 +240,7 @@ export function whyLabel({ digit, run, against, isGuess }) {
 export const NO_WHY = "How much each row speaks for the answer: nothing to show yet";
 
 export const whyLegend = (digit) =>
-  `More ink where it is orange would speak for ${digit ?? "the digit"}; where it is blue, against. States in orange speak for it, in blue against. Exactly: the gradient of its logit, for states times the state.`;
+  `More ink where it is orange would speak for ${digit ?? "the digit"}; where it is blue, against. States in orange speak for it, in blue against. Computed as the gradient of the answer’s logit (for states: times the state).`;
 
 /** The answer, or best guess, if a row or a stroke were missing; `answer` is the one with it. */
 export function without({ part, digit, probability, answer, isGuess }) {
@@ -238,12 +250,15 @@ export function without({ part, digit, probability, answer, isGuess }) {
   return `Without ${part} it ${digit === answer ? still : would} ${says}.`;
 }
 
+export const noInk = (row) => `Row ${row} has no ink: nothing to erase.`;
 export const theRow = (row) => `row ${row}`;
 export const theStroke = (number) => `stroke ${number}`;
 export const withoutPart = (part) => `without ${part}`;
 export const eraseRow = (row) => (row === null ? "Erase the marked row" : `Erase row ${row}`);
 export const chip = (number, digit) => [capital(theStroke(number)), `without it: ${digit}`];
 
+export const MARK_FIRST = "Mark a row first: click it, or use the arrow keys.";
+export const ERASE_LATER = "Possible once the drawing is read.";
 export const MARK_A_ROW = "Mark a row to learn what the answer would be without it.";
 
 /** What to do, and the rows that the answer, or the best guess, hangs on. */
@@ -285,13 +300,13 @@ export const tick = (power) =>
 
 /** How strongly the last belief, in `digit`, depends on the memory after `row`, of `last` rows. */
 export function felt({ row, last, digit, ratio, isFirstInk }) {
-  const where = isFirstInk ? `row ${row}, where your ink begins,` : `row ${row}`;
-  const belief = `The last belief, in ${digit},`;
-  if (row === last) return `${belief} comes right after row ${last}: here it feels its memory in full.`;
-  if (!ratio) return `${belief} no longer feels ${where} at all.`;
-  const fade = ratio < 0.5 ? ": on its way back through time the gradient vanishes" : "";
-  const grow = ratio > 2 ? ": on its way back through time the gradient grows" : "";
-  return `${belief} still feels ${where} with ${share(ratio)} of row ${last}’s strength${fade}${grow}.`;
+  const where = isFirstInk ? `row ${row}, where the ink begins,` : `row ${row}`;
+  const belief = `Its final belief, ${digit},`;
+  if (row === last) return `${belief} comes right after row ${last}, so it depends on that row’s memory in full.`;
+  if (!ratio) return `${belief} no longer depends on ${where} at all.`;
+  const fade = ratio < 0.5 ? ": the rows in between blur its trace (the gradient vanishes)" : "";
+  const grow = ratio > 2 ? ": the rows in between amplify its trace (the gradient grows)" : "";
+  return `${belief} still depends on ${where} with ${share(ratio)} of row ${last}’s strength${fade}${grow}.`;
 }
 
 export const NOT_FELT = "Draw a digit to see how far back its last belief reaches.";

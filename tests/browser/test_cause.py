@@ -177,6 +177,61 @@ def test_without_the_marked_row_the_answer_is_told_and_shown(page, asked):
     assert page.get_by_role("button", name="Erase").is_disabled()
 
 
+def test_the_sentence_says_that_it_is_of_the_whole_drawing_while_a_row_is_erased(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    mark(page, 9)
+    told = text(page, ".sentence")
+    assert told.startswith("After row 9")
+    page.keyboard.press("e")
+    assert text(page, ".sentence") == f"With nothing erased: after{told.removeprefix('After')}"
+    page.keyboard.press("e")
+    assert text(page, ".sentence") == told
+
+
+def test_a_row_without_ink_cannot_be_erased(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    button = page.locator(".erase")
+    assert button.is_disabled()
+    assert "Mark a row" in button.get_attribute("title")
+    ink = np.flatnonzero((asked.image > 0).any(axis=1))
+    mark(page, ink[0] + 1)
+    assert button.get_attribute("title") == ""
+    page.keyboard.press("e")
+    assert page.locator(".hole").is_visible()
+    page.keyboard.press("ArrowUp")
+    told = f"Row {ink[0]} has no ink: nothing to erase."
+    assert text(page, ".without") == text(page, ".because") == told
+    assert button.is_disabled()
+    assert button.get_attribute("aria-description") == told
+    assert "full network" in text(page, "#answer-title")
+    assert page.locator(".hole").is_hidden()
+    page.keyboard.press("ArrowDown")
+    assert f"without row {ink[0] + 1}" in text(page, "#answer-title")
+
+
+def test_a_click_keeps_a_stroke_erased_until_the_next(page, asked):
+    draw(page, SEVEN)
+    draw(page, BAR)
+    asked.explained()
+    chip = page.get_by_role("button", name="Stroke 2")
+    chip.click()
+    page.mouse.move(5, 5)
+    page.evaluate("document.activeElement.blur()")
+    assert "without stroke 2" in text(page, "#answer-title")
+    assert chip.get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Stroke 1").hover()
+    assert "without stroke 1" in text(page, "#answer-title")
+    chip.click()
+    page.mouse.move(5, 5)
+    page.evaluate("document.activeElement.blur()")
+    assert "full network" in text(page, "#answer-title")
+    chip.click()
+    page.get_by_role("slider", name="Rows read").fill("9")
+    assert "Belief so far" in text(page, "#answer-title")
+
+
 def test_an_answer_without_a_row_gives_way_to_a_newer_drawing(page, asked):
     draw(page, SEVEN)
     asked.explained()
@@ -208,6 +263,8 @@ def test_rows_whose_loss_changes_the_answer_are_marked_with_the_new_one(page, as
         assert shown == flips
         assert len(runs) == len([row for row in flips if flips.get(row - 1) != flips[row]])
         assert page.locator(".flips-key").is_visible() == bool(flips)
+        if flips:
+            assert text(page, ".flips-key b") == str(runs[0][2])
         for row in flips:
             assert re.search(rf"\b{row + 1}\b", text(page, ".without"))
         found += len(flips)
@@ -242,11 +299,11 @@ def test_how_far_back_the_last_belief_reaches_is_told(page, asked):
     norms = tensors[explain.THROUGH_TIME]
     image = asked.image
     ink = int((image > 0).any(axis=1).argmax())
-    for row, words in [(ink, "where your ink begins"), (11, "row 12")]:
+    for row, words in [(ink, "where the ink begins"), (11, "row 12")]:
         if row != ink:
             mark(page, row + 1)
         told = text(page, ".felt-note")
-        assert f"The last belief, in {header['belief_digit']}" in told
+        assert f"Its final belief, {header['belief_digit']}," in told
         assert f"row {row + 1}" in told
         assert words in told
         ratio = norms[row] / norms[-1]
@@ -282,12 +339,12 @@ def test_why_waits_for_the_answer_and_leaves_no_hole(page, asked):
     place = page.locator("canvas.why").bounding_box()
     page.get_by_role("slider", name="Rows read").fill("9")
     assert text(page, ".why-panel h2") == "Why"
-    assert "comes with the answer" in text(page, ".because")
+    assert "when the reading is done" in text(page, ".because")
     assert page.locator("canvas.why").is_visible()
     assert page.locator("canvas.why").bounding_box() == place
     assert page.locator("canvas.why").evaluate("(bars) => getComputedStyle(bars).opacity < 0.2")
-    mark(page, 3)  # ends the sweep
-    assert "Without row 3" in text(page, ".because")
+    mark(page, 9)  # ends the sweep
+    assert "Without row 9" in text(page, ".because")
     page.keyboard.press("Escape")
     page.get_by_role("slider", name="Rows read").fill("28")
     assert text(page, ".why-panel h2") == "Why 7"

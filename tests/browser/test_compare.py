@@ -224,6 +224,7 @@ def test_both_readings_stand_in_the_same_columns(page):
 
 def test_time_runs_in_both(page):
     compare(page, "tiny")
+    page.get_by_role("slider", name="Rows read").fill("0")
     page.get_by_role("button", name="One row on").click()
     page.get_by_role("button", name="One row on").click()
     assert page.locator(".reading.sweeping").count() == 2

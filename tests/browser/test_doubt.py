@@ -68,21 +68,29 @@ def test_what_is_no_digit_is_told_with_the_best_guess(page):
     assert float(sizes[1][:-2]) < float(sizes[0][:-2])
 
 
+def test_two_digits_are_told(page):
+    for left in (0.2, 0.8):
+        draw(page, [(left, 0.2), (left, 0.8)])
+    page.wait_for_function("document.querySelector('.doubt').textContent === 'More than one digit'")
+    assert "more than one digit" in spoken(page)
+    assert "can read only one" in sentence(page)
+
+
 def test_a_belief_in_what_is_no_digit_is_explained(page):
     draw(page, SCRIBBLE)
     rests_as(page, f"{NOT_A_DIGIT} best guess: 7")
     knowledge = page.locator(".knowledge")
-    assert "judged apart" in knowledge.inner_text()
+    assert "judged separately" in knowledge.inner_text()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert "After rows 1 and 2 it must choose a digit" in knowledge.inner_text()
     page.keyboard.press("Escape")
     page.get_by_role("slider", name="Rows read").fill("28")
     assert "sees no digit" in sentence(page)
-    assert "judged apart" in knowledge.inner_text()
+    assert "judged separately" in knowledge.inner_text()
     page.get_by_role("button", name="Clear").click()
     draw(page, SEVEN)
-    assert "judged apart" not in knowledge.inner_text()
+    assert "judged separately" not in knowledge.inner_text()
 
 
 def test_two_digits_that_are_as_likely_are_both_told(page):

@@ -28,6 +28,24 @@ def test_pointing_at_a_column_names_its_unit(page):
     assert page.locator(".backward-panel .unit-tag").is_hidden()
 
 
+@pytest.mark.parametrize("part", [0.0, 0.25, 0.5, 0.75, 0.999])
+def test_a_click_opens_the_unit_that_was_named_where_the_pointer_is_between_pixels(page, part):
+    box = page.locator("canvas.forward").first.bounding_box()
+    tag = page.locator(".forward-panel .unit-tag")
+    checked = 0
+    for step in range(10):
+        x = int(box["x"] + (step + 0.5) * box["width"] / 10) + part
+        page.mouse.move(x, box["y"] + 0.4 * box["height"])
+        if tag.is_hidden():
+            continue  # between two groups
+        unit = re.match(r"unit (\d+) ", tag.inner_text())[1]
+        page.mouse.down()
+        page.mouse.up()
+        expect(page.locator(".inspector h2")).to_have_text(re.compile(rf"^Unit {unit} "))
+        checked += 1
+    assert checked
+
+
 def groups(page, direction: str) -> list[dict]:
     """A reader's units as `serving.units` groups them."""
     return page.evaluate(

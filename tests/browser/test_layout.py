@@ -1,10 +1,13 @@
 """Everything has its place: on a phone the reading is in view, and nothing covers or crowds."""
 
+import io
 from itertools import pairwise
 
 import pytest
+from PIL import Image
 
 from tests.browser.pen import SEVEN, draw, watch
+from tests.browser.pictures import choose, encode, photo, upload
 
 pytestmark = pytest.mark.browser
 
@@ -126,3 +129,116 @@ def test_the_foot_leads_to_the_api(open_page, server):
     assert link.evaluate("(link) => link.href") == f"{server.url.rstrip('/')}/docs"
     assert page.request.get(f"{server.url.rstrip('/')}/docs").status == 200
     page.get_by_text("Use via API").wait_for()
+
+
+# Windows of all shapes
+
+WINDOWS = [
+    *[(1440, 860), (1440, 1200), (1440, 1400), (1280, 1024), (1600, 1200), (2560, 1440)],
+    *[(1080, 1920), (1200, 1600), (1024, 1366), (961, 1000), (912, 1368), (768, 1024)],
+    *[(390, 844), (844, 390)],
+]
+
+OUTSIDE = """() => [...document.querySelectorAll(".scanline *")]
+  .filter((element) => !element.closest(".spoken"))
+  .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+  .map((element) => element.outerHTML.slice(0, 80))"""
+
+OVERLAPPING = """(selector) => {
+  const titles = [...document.querySelectorAll(selector)].map((title) => {
+    const text = document.createRange();
+    text.selectNodeContents(title);
+    return [title.textContent, text.getBoundingClientRect()];
+  });
+  return titles.flatMap(([one, a], i) => titles.slice(i + 1)
+    .filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+    .map(([other]) => [one, other]));
+}"""
+
+
+def opened(open_page, server, size, **options):
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    return open_page(server.url, viewport=viewport, **options)
+
+
+def assert_whole(page) -> None:
+    """The states are large, all panels of a line are aligned, and nothing is cut off."""
+    image, down, up, belief = (
+        box(page, f".{name}-panel .rows") for name in ("image", "forward", "backward", "belief")
+    )
+    for states in (down, up):
+        is_below = states["y"] > image["y"] + image["height"]
+        assert is_below or states["width"] >= 0.6 * image["width"]
+        assert states["width"] >= 160
+    assert down["y"] == up["y"]
+    assert belief["y"] == image["y"]
+    assert image["height"] == down["height"] == up["height"] == belief["height"]
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(OVERLAPPING, ".scanline > .reading h2, .title h1, #answer-title") == []
+
+
+@pytest.mark.parametrize("size", WINDOWS)
+def test_the_reading_is_whole_in_a_window_of_any_shape(open_page, server, size):
+    page = opened(open_page, server, size)
+    assert_whole(page)
+    for button in page.locator(".examples button").all():
+        assert button.bounding_box()["width"] >= 24
+    pad = box(page, ".pad")
+    bar = box(page, ".scanline > .answer .bars li:last-child")
+    assert max(pad["y"] + pad["height"], bar["y"] + bar["height"]) <= size[1]
+    # A canvas starts 300 pixels wide and half as high: also a pad of that width is square.
+    assert page.locator(".pad-ink").evaluate("({ width, height }) => width === height")
+
+
+@pytest.mark.parametrize("size", [(1440, 860), (1440, 1400), (1200, 1600), (1024, 1366)])
+def test_both_readings_are_whole_and_in_common_columns(open_page, server, size):
+    page = opened(open_page, server, size)
+    page.get_by_label("Compare with").select_option("elman")
+    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    assert_whole(page)
+    for panel in (".forward-panel .rows", ".belief-panel .rows"):
+        assert abs(box(page, panel)["x"] - box(page, f".second {panel}")["x"]) <= 1
+        assert box(page, panel)["height"] == box(page, f".second {panel}")["height"]
+
+
+@pytest.mark.parametrize("size", [(1440, 860), (1366, 768), (1280, 720), (1024, 1366)])
+def test_a_pictures_steps_stay_clear_of_the_buttons(open_page, server, size):
+    page = opened(open_page, server, size)
+    watch(page)
+    choose(page, upload(encode(photo(4))))
+    ends = page.locator(".picture-steps small").evaluate_all(
+        "all => all.map((caption) => caption.getBoundingClientRect().bottom)"
+    )
+    ring = 5
+    assert max(ends) + ring <= box(page, ".tools")["y"]
+
+
+BADGE = """(head) => {
+  const style = getComputedStyle(head, "::after");
+  const { x, y } = head.getBoundingClientRect();
+  const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+  return {
+    x: x + parseFloat(style.left),
+    y: y + parseFloat(style.top),
+    width: parseFloat(style.width) + padding,
+    height: parseFloat(style.height),
+  };
+}"""
+
+
+@pytest.mark.parametrize("size", [(1440, 860), (390, 844)])
+@pytest.mark.parametrize("shows", ["memory", "why"])
+def test_the_readers_badges_are_seen_where_they_meet(open_page, server, size, shows):
+    page = opened(open_page, server, size)
+    page.locator(".shows label", has_text=shows).click()
+    accent = page.locator(".image-panel .head.down").evaluate(
+        "(head) => getComputedStyle(head).backgroundColor.match(/[0-9]+/g).map(Number)"
+    )
+    for time in (12, 13, 14):
+        page.locator(".scrub").fill(str(time))
+        down = page.locator(".image-panel .head.down").evaluate(BADGE)
+        up = page.locator(".image-panel .head.up").evaluate(BADGE)
+        assert up["x"] + up["width"] <= down["x"] or down["x"] + down["width"] <= up["x"]
+        for badge in (down, up):
+            image = Image.open(io.BytesIO(page.screenshot(clip=badge))).convert("RGB")
+            assert image.getpixel((2, image.height // 2)) == tuple(accent)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import Server
+from tests.browser.explained import look_into
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, watch
 from tests.conftest import save_tiny_model
 
@@ -125,11 +126,69 @@ def test_a_link_reopens_drawing_answer_row_and_layer_bit_for_bit(open_page, serv
     assert other.locator(".origin").inner_text() == ""  # the own drawing, not an example
 
 
-def test_copy_link_gives_the_address(page):
-    draw(page, SEVEN)
+def copied(page) -> str:
     page.get_by_role("button", name="Copy link").click()
     assert "copied" in notice(page)
-    link = page.evaluate("navigator.clipboard.readText()")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def looked_into(page) -> dict:
+    page.locator(".unit").wait_for()
+    return {
+        "title": page.locator(".inspector h2").inner_text(),
+        "trace": page.locator(".trace").get_attribute("aria-label"),
+        "tag": page.locator(".backward-panel .unit-tag").inner_text(),
+    }
+
+
+def test_an_erased_row_and_the_unit_are_kept(open_page, server, page):
+    draw(page, SEVEN)
+    page.locator(".because:not(:empty)").wait_for()
+    page.get_by_role("radio", name="2").check(force=True)
+    look_into(page, 7, "backward")
+    page.get_by_role("slider", name="Row cursor").focus()
+    page.keyboard.press("Home")
+    for _ in range(8):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("e")
+    other = reopen(open_page, server, copied(page))
+    other.locator("#answer-title", has_text="without row 9").wait_for()
+    assert shown(other) == shown(page)
+    assert shown(other)["layer"] == "2"
+    assert other.locator(".hole").is_visible()
+    page.mouse.move(5, 5)
+    assert looked_into(other) == looked_into(page)
+    other.keyboard.press("e")
+    assert "erase=" not in rest(other)
+
+
+def test_an_erased_stroke_is_kept(open_page, server, page):
+    draw(page, SEVEN)
+    draw(page, [(0.4, 0.55), (0.72, 0.55)])
+    page.get_by_role("button", name="Stroke 1").click()
+    other = reopen(open_page, server, copied(page))
+    other.locator("#answer-title", has_text="without stroke 1").wait_for()
+    assert shown(other) == shown(page)
+    assert other.locator(".missing").is_visible()
+    draw_again = ink([[(1100, 700), (3000, 700), (1800, 3500)]])
+    other.evaluate("(ink) => { location.hash = `ink=${ink}` }", draw_again)
+    other.locator("#answer-title", has_text="full network").wait_for()
+
+
+@pytest.mark.parametrize(
+    "part", ["erase=row", "erase=99", "erase=1.5", "erase=x", "unit=up-3", "unit=forward-999"]
+)
+def test_what_is_not_there_is_neither_erased_nor_looked_into(open_page, server, part):
+    page = reopen(open_page, server, f"{server.url}/#{part}&ink={WHOLE}")
+    page.locator(".because:not(:empty)").wait_for()
+    assert "full network" in page.locator("#answer-title").inner_text()
+    assert page.locator(".unit").is_hidden()
+    assert page.locator(".hole").is_hidden()
+
+
+def test_copy_link_gives_the_address(page):
+    draw(page, SEVEN)
+    link = copied(page)
     assert "ink=" in link
     assert link == rest(page)
 

@@ -200,6 +200,7 @@ def test_a_belief_that_is_a_lean_is_grey_and_called_so(page):
 
 
 def test_steps_by_button_and_key(page):
+    seek(page, 0)
     page.get_by_role("button", name="One row on").click()
     assert time(page) == 1
     page.keyboard.press(".")
@@ -212,14 +213,36 @@ def test_steps_by_button_and_key(page):
     page.keyboard.press(",")
     page.keyboard.press(",")
     assert time(page) == 0
-    seek(page, 28)
+
+
+def test_no_step_leads_beyond_an_end_and_playing_begins_anew(page):
+    back = page.get_by_role("button", name="One row back")
+    on = page.get_by_role("button", name="One row on")
+    assert on.is_disabled()  # all rows are read
+    assert back.is_enabled()
     page.keyboard.press(".")
     assert time(page) is None
-    page.keyboard.press(",")
+    seek(page, 27)
+    on.focus()
+    page.keyboard.press("Enter")
+    assert time(page) == 28
+    assert on.is_disabled()
+    page.keyboard.press(".")
+    assert time(page) == 28
+    page.keyboard.press("ArrowLeft")  # the focus has gone on to the slider
     assert time(page) == 27
+    seek(page, 0)
+    assert back.is_disabled()
+    assert on.is_enabled()
+    page.keyboard.press(",")
+    assert time(page) == 0
+    seek(page, 28)
+    page.get_by_role("button", name="Watch it read").click()
+    assert time(page) < 5
 
 
 def test_a_step_is_spoken(page):
+    seek(page, 0)
     page.get_by_role("button", name="One row on").click()
     assert page.locator(".spoken").first.text_content() == sentence(page)
     page.keyboard.press(".")
@@ -310,8 +333,8 @@ def test_an_empty_pad_has_nothing_to_play(page):
         page.keyboard.press(key)
     assert time(page) is None
     draw(page, SEVEN)
-    page.keyboard.press(".")
-    assert time(page) == 1
+    page.keyboard.press(",")
+    assert time(page) == 27
 
 
 def test_after_the_opening_digit_the_sweep_plays_once(open_page, server):

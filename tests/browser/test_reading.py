@@ -45,6 +45,17 @@ def test_a_click_pins_a_row_and_escape_unpins_it(page):
     assert not is_marked(page)
 
 
+def test_a_click_pins_the_row_that_was_marked_where_the_pointer_is_between_pixels(page):
+    box = page.locator("canvas.forward").first.bounding_box()
+    for quarter in range(80):
+        page.mouse.move(box["x"] + 20, box["y"] + 40 + quarter / 4)
+        told = sentence(page)
+        page.mouse.down()
+        page.mouse.up()
+        assert sentence(page) == told
+        page.keyboard.press("Escape")
+
+
 def test_the_cursor_frames_the_same_row_in_all_panels(page):
     hover_row(page, 20)
     tops = page.evaluate("""() => [...document.querySelectorAll(".rows")].map((rows) => {

@@ -188,6 +188,7 @@ def test_a_picture_has_what_is_to_be_seen_below_the_panels_alone(page, tmp_path)
 
 
 def test_a_picture_taken_on_the_way_has_the_belief_of_the_way(page, tmp_path):
+    page.get_by_role("slider", name="Rows read").fill("0")
     for _ in range(12):
         page.get_by_role("button", name="One row on").click()
     path = saved(page, "Picture, SVG", tmp_path)
