@@ -43,11 +43,13 @@ class Asked:
     def __init__(self, page: Page):
         self.page = page
         self.messages: list[bytes] = []
-        page.on("request", lambda request: self._note(request))
+        self._answered: list[bytes] = []
+        page.on("request", lambda request: self._note(request, self.messages))
+        page.on("requestfinished", lambda request: self._note(request, self._answered))
 
-    def _note(self, request) -> None:
+    def _note(self, request, messages: list[bytes]) -> None:
         if explain.PATH in request.url:
-            self.messages.append(request.post_data_buffer)
+            messages.append(request.post_data_buffer)
 
     @property
     def image(self) -> np.ndarray:
@@ -59,10 +61,10 @@ class Asked:
         settle(self.page)
         newest = self.page.evaluate("window.drawn")
         for _ in range(200):
-            if self.messages and read_input(self.messages[-1]).sequence == newest:
-                self.page.wait_for_timeout(300)
+            if self._answered and read_input(self._answered[-1]).sequence == newest:
+                self.page.wait_for_timeout(200)  # to unpack it and to draw it
                 network = released()
-                return unpack(explain.explain(self.messages[-1], network, network.weights))
+                return unpack(explain.explain(self._answered[-1], network, network.weights))
             self.page.wait_for_timeout(50)
         raise AssertionError("the newest drawing was never explained")
 
@@ -126,3 +128,9 @@ def look_into(page: Page, unit: int, direction: str) -> None:
     """Click a unit's column, and wait until the page has what the server knows of it."""
     page.mouse.click(*point_at(page, unit, direction))
     page.locator(".unit").wait_for()
+
+
+def erase_row(page: Page) -> None:
+    """Erase the marked row with the keyboard, or bring it back, once the page offers it."""
+    page.locator(".erase:enabled").wait_for()
+    page.keyboard.press("e")

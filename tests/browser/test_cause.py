@@ -13,6 +13,7 @@ from tests.browser.explained import (
     Asked,
     bars,
     clear,
+    erase_row,
     likeliest,
     mark,
     percent,
@@ -162,7 +163,7 @@ def test_without_the_marked_row_the_answer_is_told_and_shown(page, asked):
     assert text(page, ".because") == text(page, ".without")
     assert text(page, ".without").startswith("Without row 9 it")
     assert likeliest(erased) in text(page, ".without")
-    page.keyboard.press("e")
+    erase_row(page)
     assert "without row 9" in text(page, "#answer-title")
     shown = [
         value.replace("\u202f", " ") for value in page.locator(".bars .value").all_inner_texts()
@@ -183,9 +184,9 @@ def test_the_sentence_says_that_it_is_of_the_whole_drawing_while_a_row_is_erased
     mark(page, 9)
     told = text(page, ".sentence")
     assert told.startswith("After row 9")
-    page.keyboard.press("e")
+    erase_row(page)
     assert text(page, ".sentence") == f"With nothing erased: after{told.removeprefix('After')}"
-    page.keyboard.press("e")
+    erase_row(page)
     assert text(page, ".sentence") == told
 
 
@@ -198,7 +199,7 @@ def test_a_row_without_ink_cannot_be_erased(page, asked):
     ink = np.flatnonzero((asked.image > 0).any(axis=1))
     mark(page, ink[0] + 1)
     assert button.get_attribute("title") == ""
-    page.keyboard.press("e")
+    erase_row(page)
     assert page.locator(".hole").is_visible()
     page.keyboard.press("ArrowUp")
     told = f"Row {ink[0]} has no ink: nothing to erase."
@@ -236,7 +237,7 @@ def test_an_answer_without_a_row_gives_way_to_a_newer_drawing(page, asked):
     draw(page, SEVEN)
     asked.explained()
     mark(page, 13)
-    page.keyboard.press("e")
+    erase_row(page)
     assert "without row 13" in text(page, "#answer-title")
     held = []
     page.route(f"**{explain.PATH}*", lambda route: held.append(route))
@@ -328,7 +329,7 @@ def test_a_rejected_drawing_has_no_reasons_for_an_answer_but_for_a_guess(page, a
     told = text(page, ".without")
     assert told.startswith("Without row 9 its best guess")
     assert likeliest(erased) in told
-    page.keyboard.press("e")
+    erase_row(page)
     assert page.locator(".scanline > .answer.doubted").count() == 1  # erasing makes it no digit
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import Server
-from tests.browser.explained import look_into
+from tests.browser.explained import erase_row, look_into
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, watch
 from tests.conftest import save_tiny_model
 
@@ -150,7 +150,7 @@ def test_an_erased_row_and_the_unit_are_kept(open_page, server, page):
     page.keyboard.press("Home")
     for _ in range(8):
         page.keyboard.press("ArrowDown")
-    page.keyboard.press("e")
+    erase_row(page)
     other = reopen(open_page, server, copied(page))
     other.locator("#answer-title", has_text="without row 9").wait_for()
     assert shown(other) == shown(page)
@@ -158,7 +158,7 @@ def test_an_erased_row_and_the_unit_are_kept(open_page, server, page):
     assert other.locator(".hole").is_visible()
     page.mouse.move(5, 5)
     assert looked_into(other) == looked_into(page)
-    other.keyboard.press("e")
+    erase_row(other)
     assert "erase=" not in rest(other)
 
 
