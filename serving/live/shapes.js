@@ -65,12 +65,12 @@ function broken(text, width) {
 }
 
 /** Strokes in 0..1 of a box, as a round pen of `brush` parts of its side draws them. */
-export function strokes(drawn, { x, y, width, brush, stroke }) {
+export function strokes(drawn, { x, y, width, brush, stroke, dashes }) {
   const paths = drawn.map((points) => {
     const places = points.map(([right, down]) => `${rounded(right * width)} ${rounded(down * width)}`);
     return `M${places.join("L")}${places.length === 1 ? "h0" : ""}`;
   });
-  const style = { fill: "none", stroke, "stroke-linecap": "round", "stroke-linejoin": "round" };
+  const style = { fill: "none", stroke, "stroke-dasharray": dashes, "stroke-linecap": "round", "stroke-linejoin": "round" };
   // Its own viewport: what the pen leaves beyond the box's edge is cut off.
   return `<svg ${attributes({ x, y, width, height: width })}><path ${attributes({ d: paths.join(""), "stroke-width": brush * width, ...style })}/></svg>`;
 }
@@ -98,6 +98,15 @@ function colourAt(data, pixel) {
   const [red, green, blue, opacity] = data.slice(4 * pixel, 4 * pixel + 4);
   if (!opacity) return "";
   return `#${((red << 16) | (green << 8) | blue).toString(16).padStart(6, "0")}`;
+}
+
+/** A box under slanted lines: what is missing. */
+export function hatching({ x, y, width, height, fill, stroke }) {
+  const d = [];
+  for (let from = -height; from < width; from += 10) d.push(`M${from} ${height}l${height} ${-height}`);
+  const page = rect({ x: 0, y: 0, width, height, fill });
+  // Its own viewport cuts the lines off at the box's edge.
+  return `<svg ${attributes({ x, y, width, height })}>${page}<path ${attributes({ d: d.join(""), stroke, "stroke-width": 2 })}/></svg>`;
 }
 
 /** A thin line between each two rows. */

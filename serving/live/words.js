@@ -198,7 +198,7 @@ export const NOT_SAVED = "This could not be made: the server does not answer. Tr
 export const CLOSE = "Close";
 export const NOTHING_TO_TAKE = "Nothing is drawn yet, so there is nothing to take along.";
 
-export const LATENCY = "Latency";
+export const LATENCY = "Response time";
 export const LATENCY_NONE = "draw to measure";
 
 export function latency({ last, median, count, server }) {

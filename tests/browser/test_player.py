@@ -78,12 +78,18 @@ def heads(page) -> dict[str, float]:
 def test_playing_sweeps_to_the_end_and_then_shows_everything(page):
     page.locator(".speed").select_option("2")
     before = {panel: pixels(page, panel) for panel in ("image", "forward", "backward", "belief")}
+    page.evaluate("""() => {
+      const words = document.querySelector(".words");
+      const told = { childList: true, characterData: true, subtree: true };
+      window.told = "";
+      new MutationObserver(() => (window.told += words.textContent)).observe(words, told);
+    }""")
     page.get_by_role("button", name="Watch it read").click()
     wait_for_time(page, 3)
     assert page.get_by_role("button", name="Pause").is_visible()
-    page.get_by_text(MET).wait_for()
-    page.get_by_text("Both readers are through: the full network answers 3").wait_for()
     wait_for_end(page)
+    told = page.evaluate("window.told")
+    assert 0 < told.index(MET) < told.index("Both readers are through: the full network answers 3")
     assert "settles on 3" in sentence(page)
     assert page.get_by_role("button", name="Watch it read").is_visible()
     assert heads(page) == {}
