@@ -97,7 +97,7 @@ export class Picker {
       this.canvas.setAttribute("aria-valuetext", chosen === null ? words.NO_UNIT : words.unitName(chosen, this.digits.get(chosen)));
     }
     if (unit === null) return;
-    setText(this.tag, label);
+    setText(this.tag, this.app.config.explain ? words.unitTag(label, unit === chosen) : label);
     const place = (this.columns.indexOf(unit) + 0.5) / this.columns.length;
     this.tag.style.setProperty("--place", place);
   }

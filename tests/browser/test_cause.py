@@ -373,7 +373,9 @@ def test_a_network_without_weights_says_what_is_missing(open_page, tiny_server):
     for part in (".why-panel", ".shows", ".through-time", ".inspector", ".erasers"):
         assert page.locator(part).is_hidden(), part
     page.mouse.click(*point_at(page, 1, "forward"))  # names it, opens nothing
-    assert page.locator(".forward-panel .unit-tag").inner_text().startswith("unit 1 ")
+    tag = page.locator(".forward-panel .unit-tag").inner_text()
+    assert tag.startswith("unit 1 ")
+    assert "more" not in tag
     watch(page)
     clear(page)
     draw(page, ONE)

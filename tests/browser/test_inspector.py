@@ -22,10 +22,12 @@ page, asked = explained.page, explained.asked
 
 def test_pointing_at_a_column_names_its_unit(page):
     page.mouse.move(*point_at(page, 7, "backward"))
-    tag = page.locator(".backward-panel .unit-tag").inner_text()
-    assert re.fullmatch(r"unit 7 · most active for \d", tag)
+    tag = page.locator(".backward-panel .unit-tag")
+    assert re.fullmatch(r"unit 7 · most active for \d · click for more", tag.inner_text())
     page.mouse.move(5, 5)
-    assert page.locator(".backward-panel .unit-tag").is_hidden()
+    assert tag.is_hidden()
+    look_into(page, 7, "backward")
+    assert re.fullmatch(r"unit 7 · most active for \d · more below", tag.inner_text())
 
 
 @pytest.mark.parametrize("part", [0.0, 0.25, 0.5, 0.75, 0.999])
