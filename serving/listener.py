@@ -91,15 +91,22 @@ def _sharing(family: int, address: tuple) -> socket.socket:
     return sharing
 
 
-def stop_calls(listener: socket.socket) -> None:
+def stop_calls(listener: socket.socket) -> bool:
     """Let nobody new in, but those who have been: the system resets them if it is closed at once.
 
-    Only Linux can do that; elsewhere nothing happens.
+    Returns:
+        Whether it could be done: only on Linux, and some kernels let only root do it. Else who
+        calls between the last `accept` and the close is reset.
     """
-    if sys.platform == "linux":
-        steps = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
-        program = struct.pack("@HP", len(_NO_SYN) // 8, ctypes.addressof(steps))
+    if sys.platform != "linux":
+        return False
+    steps = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
+    program = struct.pack("@HP", len(_NO_SYN) // 8, ctypes.addressof(steps))
+    try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except PermissionError:
+        return False
+    return True
 
 
 def has_callers(listener: socket.socket) -> bool:
