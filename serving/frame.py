@@ -35,7 +35,8 @@ OPEN["HEAD"] = OPEN["GET"]
 
 
 class OpenRoutes:
-    """ASGI middleware: answers everything by 404 that is not `OPEN`."""
+    """ASGI middleware: answers everything by 404 that is not `OPEN`, and ends what Gradio leaves
+    open: it tells the listener to an unknown event so, and raises what nobody can catch."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -50,7 +51,12 @@ class OpenRoutes:
                 )
                 await json_answer({"error": message}, 404)(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except RuntimeError as error:  # of starlette, as the stream had begun
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+            await send({"type": "http.response.body", "body": b""})
 
 
 def _unreadable(_: Request, error: RequestValidationError) -> Response:

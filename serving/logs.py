@@ -26,6 +26,11 @@ from serving.settings import Settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _UVICORN = "uvicorn.error"  # despite its name all of uvicorn's lines
+_FLOODS = (
+    "Invalid HTTP request received.",
+    "Unsupported upgrade request.",
+    "Invalid UTF-8 sequence received from client.",
+)
 _log = logging.getLogger("scanline")
 
 
@@ -54,7 +59,7 @@ class AddRequest(logging.Filter):
             # The frames and headers of WebSockets.
             record.levelno <= logging.DEBUG
             # Anybody could fill the log with them; `serving.access` counts what is no HTTP.
-            or record.msg in ("Invalid HTTP request received.", "Unsupported upgrade request.")
+            or record.msg in _FLOODS
             # A handshake with its query string: `serving.access` has a line of its own.
             or str(record.msg).startswith('%s - "WebSocket ')
         ):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from serving.frame import API
 from tests.running import running
 
 ROOT = Path(__file__).parent.parent
@@ -208,3 +210,19 @@ def test_neither_keys_nor_queries_nor_pictures_are_written(tiny_model, log_forma
     assert "WEBSOCKET /live 101" in stderr
     for secret in (KEY, QUERY, "secret ink", "IHDR", "736563726574"):
         assert secret not in stderr + stdout
+
+
+def test_what_anybody_can_send_leaves_no_traceback(tiny_model):
+    with serving(tiny_model) as (address, output):
+        with connect(f"ws://{address}/live") as socket:
+            socket.send(b"\xff", text=True)  # no UTF-8
+            with pytest.raises(ConnectionClosedError) as refused:
+                socket.recv()
+        unknown = [f"call/{API}/unknown", f"call/v2/{API}/unknown", "queue/data?session_hash=x"]
+        for path in unknown:
+            answer = httpx.get(f"http://{address}/gradio_api/{path}")  # a whole one
+            assert "404" in answer.text, path
+    assert refused.value.rcvd.code == 1007
+    stderr, _ = output
+    assert "Traceback" not in stderr
+    assert "Error" not in stderr
