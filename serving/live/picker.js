@@ -17,6 +17,7 @@ export class Picker {
     this.label = this.canvas.getAttribute("aria-label"); // where there is nothing to choose
     this.tag = document.createElement("span");
     this.tag.className = "unit-tag";
+    this.tag.innerHTML = "<span></span><span class='more-of-it'></span>";
     this.tag.setAttribute("aria-hidden", "true");
     this.canvas.after(this.tag);
     const rows = this.canvas.parentElement;
@@ -97,7 +98,8 @@ export class Picker {
       this.canvas.setAttribute("aria-valuetext", chosen === null ? words.NO_UNIT : words.unitName(chosen, this.digits.get(chosen)));
     }
     if (unit === null) return;
-    setText(this.tag, this.app.config.explain ? words.unitTag(label, unit === chosen) : label);
+    setText(this.tag.firstChild, label);
+    setText(this.tag.lastChild, this.app.config.explain ? words.moreOfUnit(unit === chosen) : "");
     const place = (this.columns.indexOf(unit) + 0.5) / this.columns.length;
     this.tag.style.setProperty("--place", place);
   }

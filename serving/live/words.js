@@ -317,8 +317,8 @@ export const unexplained = (name) =>
 const READERS = { forward: "downward", backward: "upward" };
 
 export const unitName = (unit, digit) => `unit ${unit} · ${activity(digit)}`;
-/** The same beside the pointer; the unit that is looked into is shown farther down. */
-export const unitTag = (name, isChosen) => `${name} · ${isChosen ? "more below" : "click for more"}`;
+/** After its name, beside the pointer: the unit that is looked into is shown farther down. */
+export const moreOfUnit = (isChosen) => ` · ${isChosen ? "more below" : "click for more"}`;
 const activity = (digit) => (digit === null ? "the same for all digits" : `most active for ${digit}`);
 /** Of a group of columns: what its units have in common. */
 export const groupTitle = (digit, count) =>
