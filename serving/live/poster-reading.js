@@ -29,7 +29,7 @@ export function reading(app, element, top, colour, from = 0) {
     if (!panel.offsetParent) continue; // hidden
     const image = pixels(whatShows(panel));
     const isStates = panel.classList.contains("states-panel");
-    if (isStates) states ??= x = Math.max(x, from);
+    if (isStates && states === null) states = x = Math.max(x, from);
     const width = isStates ? statesWidth(image) : Math.round(panel.querySelector("canvas").clientWidth * scale);
     parts.push(panelOf(panel, image, { x, top, width, height, row, colour }));
     begin ??= x;
