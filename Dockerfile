@@ -31,8 +31,8 @@ FROM build-page AS bytecode-page
 RUN /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib
 
 FROM ${PYTHON_IMAGE} AS app
-COPY model/__init__.py model/signature.py model/preprocess.py model/photo.py model/strokes.py \
-     model/stages.py model/several.py \
+COPY model/__init__.py model/signature.py model/images/preprocess.py model/images/photo.py model/images/strokes.py \
+     model/images/steps.py model/images/digit_count.py \
      model/cards.py model/weights.py model/reference.py model/backward.py \
      /app/model/
 COPY serving /app/serving/

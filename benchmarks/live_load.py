@@ -28,7 +28,7 @@ def eight(part: float) -> tuple[float, float]:
 
 
 def message(sequence: int) -> bytes:
-    """The drawing with this number, one stroke; the layout is `serving.stream`'s."""
+    """The drawing with this number, one stroke; the layout is `serving.page.stream`'s."""
     points = [eight(i / POINTS) for i in range(sequence % POINTS + 1)]
     numbers = [number for point in points for number in point]
     return struct.pack(f"<III{len(numbers)}f", sequence, 1, len(points), *numbers)

@@ -23,7 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import onnxruntime
 
-from model import onnx_graph, signature, weights
+from model import signature, weights
+from model.export import onnx_graph
 
 BATCHES = (1, 32, 64, 256)
 SECONDS = 0.3  # a measurement

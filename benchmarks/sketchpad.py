@@ -18,8 +18,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gradio as gr
 
-from model.preprocess import preprocess
-from serving.predictor import Predictor
+from model.images.preprocess import preprocess
+from model.predictor import Predictor
 
 
 def main() -> None:

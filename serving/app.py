@@ -1,237 +1,122 @@
-"""The page: Gradio around the live view in ``live/``, and the same network as a Gradio API.
+"""The HTTP API: Open Inference Protocol v2 under /v2, and POST /classify for image files.
 
-Gradio gives the frame (page, theme, API documentation); the drawing and the pictures are
-our own canvases, because `gr.Sketchpad` reports only when the pen is lifted. What they
-show arrives through `serving.stream`.
+Every error is ``{"error": "..."}`` with its 4xx code, on unknown routes and wrong methods too.
 """
 
-import base64
-import io
-import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-import numpy as np
-from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
-from PIL import Image
-from starlette.responses import Response
+from fastapi import FastAPI, HTTPException
+from fastapi_offline import FastAPIOffline
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
-# Gradio reads both while it is imported: without them it calls home.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import gradio as gr
-
-from model import signature
-from model.preprocess import preprocess
-from model.strokes import BRUSH, render
-from serving import stream, units
-from serving.classify import File, classify
-from serving.explain import add_explain, explain_config
-from serving.frame import API, check_calls, close_unused
-from serving.live_route import add_stream
-from serving.models import Models
-from serving.picture_route import add_picture_route, picture_config
-from serving.pictures import PictureError
-from serving.predictor import Predictor
+from serving.classify_route import add_classify
+from serving.ending import Ending
+from serving.http import metrics
+from serving.http.auth import guard
+from serving.http.bodies import BodyLimit
+from serving.http.errors import answer_errors
+from serving.http.limits import Gate, GateKeeper
+from serving.http.request_log import Access
+from serving.inference import schemas
+from serving.inference.endpoints import Endpoints
+from serving.inference.infer import InferRoute
+from serving.inference.model_paths import operation_id
+from serving.inference.models import Models
+from serving.inference.repository_routes import add_repository
+from serving.inference.v2 import INFER, SERVER_VERSION, add_protocol
+from serving.openapi import add_examples
 from serving.settings import Settings
 
-LIVE = Path(__file__).parent / "live"
-QUEUE = 16  # calls of Gradio's API that wait, each with its picture; others are told 503
-OPENING_DIGIT = 3  # drawn when the page opens: its belief changes on the way down
-
-_FONT = ["system-ui", "sans-serif"]
-_FONT_MONO = ["ui-monospace", "monospace"]
-_STYLES = sorted(path.name for path in LIVE.glob("*.css"))
-_HEAD = "\n".join(
-    [
-        *(f'<link rel="stylesheet" href="live/{name}">' for name in _STYLES),
-        '<link rel="modulepreload" href="live/main.js">',
-    ]
-)
-_START = """
-import(new URL("live/main.js", document.baseURI).href)
-    .then((page) => page.start(element.querySelector(".scanline")));
-"""
-
-
-class LiveFiles(StaticFiles):
-    """The page's own files: any proxy or browser may keep them but asks before using them."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "no-cache"
-        # What Windows' registry says about .js varies, and a module needs the right type.
-        if str(args[0]).endswith(".js"):
-            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
-        return response
-
-
-def templates() -> dict[str, list]:
-    """Our own strokes for the ten digits: {"0": [[[x, y], ...], ...], ...}, unit square."""
-    return json.loads((LIVE / "digits.json").read_text())
-
-
-def summary(name: str, card: dict[str, Any]) -> dict:
-    """Name of a network and what its card says in short; null what the card lacks."""
-    test = card.get("test")
-    return {
-        "name": name,
-        "preset": card.get("preset"),
-        "parameters": card.get("parameters"),
-        "testErrorPercent": test.get("error_percent") if isinstance(test, dict) else None,
-        "description": card.get("description"),
-    }
-
-
-def page_config(predictor: Predictor) -> dict:
-    """Everything that the page must know before the first drawing, as JSON.
-
-    ``layers`` lists for each layer the downward and, if there is one, the upward reader,
-    with its output's name and its units in groups (`serving.units`). ``range`` is [-1, 1]
-    where states are bounded, else null: the page then scales by what it shows.
-    """
-    strokes = templates()
-    means = units.read_templates(predictor, strokes)
-    layers: dict[int, dict] = {}
-    for name, states in means.items():
-        direction, number = signature.layer_of(name)
-        reader = {
-            "name": name,
-            "units": states.shape[-1],
-            "groups": units.group_units(states),
-        }
-        layers.setdefault(number, {"number": number, "forward": None, "backward": None})
-        layers[number][direction] = reader
-    lowest = min(states.min() for states in means.values())
-    highest = max(states.max() for states in means.values())
-    return {
-        "model": summary(predictor.name, predictor.card),
-        "steps": signature.STEPS,
-        "pixels": signature.PIXELS,
-        "white": signature.WHITE,
-        "brush": BRUSH,
-        "limits": {
-            "points": stream.MAX_POINTS,
-            "strokes": stream.MAX_STROKES,
-            "length": stream.MAX_LENGTH,
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": schemas.Error, "description": "What is wrong, and what to do"},
+    503: {
+        "model": schemas.Error,
+        "description": "Full, or about to stop: see Retry-After",
+        "content": {
+            "application/json": {"example": {"error": "the server is full: try again in a second"}}
         },
-        "stream": stream.PATH.lstrip("/"),
-        "input": signature.IMAGES,
-        "outputs": {
-            "image": stream.IMAGE,
-            "answer": signature.PROBABILITIES,
-            "belief": signature.STEP_PROBABILITIES,
-            "score": signature.SCORE if signature.SCORE in predictor.output_names else None,
-        },
-        "explain": explain_config(predictor),
-        "thresholds": asdict(predictor.thresholds),
-        "picture": picture_config(),
-        "layers": [layers[number] for number in sorted(layers)],
-        "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,
-        "opening": strokes[str(OPENING_DIGIT)],
-    }
+    },
+}
+# So many pictures are decoded at a time; one of 25 million pixels takes up to 550 MB (measured).
+MOST_THREADS = 4
+# For large inference requests, which must not wait behind pictures. A second one, since Python
+# lets go of its lock while a network computes or an answer is compressed.
+INFER_THREADS = 2
 
 
-def theme() -> gr.themes.Base:
-    """Plain, on the page's own background, and with the reader's own fonts: nothing is fetched."""
-    return gr.themes.Base(font=_FONT, font_mono=_FONT_MONO).set(
-        body_background_fill="#faf9f5",
-        body_background_fill_dark="#101216",
-        body_text_color_subdued="#5a5e69",  # the footer's; theme.css's --quiet
-        body_text_color_subdued_dark="#a2a7b3",
-    )
+def create_app(models: Models, settings: Settings) -> FastAPI:
+    """The API without the page.
 
-
-def classifier(predictor: Predictor, max_pixels: int) -> Callable[[str], dict]:
-    """The function behind Gradio's API; its signature and docstring are what users see."""
-
-    def read_image(image: str) -> dict:
-        """Read one digit.
-
-        Takes an image file (PNG, JPEG, ...) in base64, with or without "data:...;base64,"
-        before it. Gives what POST /classify gives: digit, confidence, probabilities,
-        score (how sure the network is that this is no digit), and whether the image is
-        rejected, with the reason: "no ink", "more than one digit", "not a digit", or
-        "not sure: 4 or 9". A rejected image has its best digit all the same.
-        """
-        try:
-            data = base64.b64decode(image.rpartition(",")[2], validate=True)
-        except (ValueError, AttributeError) as error:
-            raise _refusal(f"image must be a file in base64: {error}") from error
-        [result] = classify([File(None, data)], predictor, max_pixels)
-        if isinstance(result, PictureError):
-            raise _refusal(str(result)) from result
-        return result
-
-    return read_image
-
-
-def _refusal(message: str) -> gr.Error:
-    return gr.Error(message, print_exception=False)  # the caller's mistake, not the server's
-
-
-def example_image() -> str:
-    """A digit as a PNG file in base64, for the API's documentation."""
-    strokes = [np.array(stroke) for stroke in templates()[str(OPENING_DIGIT)]]
-    picture = Image.fromarray(preprocess(render(strokes)).image.astype(np.uint8))
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
-
-
-def blocks(predictor: Predictor, max_pixels: int) -> gr.Blocks:
-    """The page as Gradio Blocks, with `/classify` in Gradio's own API."""
-    with gr.Blocks(
-        title="Scanline: watch a network read", fill_width=True, analytics_enabled=False
-    ) as page:
-        gr.HTML(
-            html_template=(LIVE / "view.html").read_text(),
-            js_on_load=_START,
-            apply_default_css=False,
-        )
-        api = gr.api(classifier(predictor, max_pixels), api_name=API)
-    # As a default value in the signature it would stand in for a forgotten image.
-    [image] = page.fns[api["id"]].inputs
-    image.example_payload = example_image
-    page.queue(max_size=QUEUE, default_concurrency_limit=1)  # one picture in memory at a time
-    check_calls(page)
-    return page
-
-
-def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
-    """Put the page at ``/`` of `app`, its stream at ``/live`` and its files below that.
-
-    Call it last: Gradio then answers every path that no route of `app` has taken.
+    Args:
+        models: the networks, by their names in paths.
+        settings: limits; host, port and model are not looked at.
     """
-    config = cache(page_config)  # on first use: the server starts sooner
-    offered = [summary(name, card) for name, card in models.cards.items()]
-
-    @app.get("/live/config.json", include_in_schema=False)
-    def live_config(model: str | None = None) -> dict:
-        return config(models.choose(model)) | {"models": offered}
-
-    add_stream(app, models, settings.max_live)
-    add_explain(app, models)
-    add_picture_route(app, settings.max_pixels)
-    app.mount("/live", LiveFiles(directory=LIVE))
-    gr.mount_gradio_app(
-        app,
-        blocks(models.default, settings.max_pixels),
-        path="/",
-        server_name=settings.host,
-        server_port=settings.port,
-        footer_links=["api"],
-        theme=theme(),
-        head=_HEAD,
-        ssr_mode=False,
-        allowed_paths=[],
-        max_file_size=settings.max_body_bytes,
+    app = FastAPIOffline(  # with the files of /docs, which FastAPI alone loads from elsewhere
+        title="Scanline",
+        version=SERVER_VERSION,
+        description="A recurrent network reads handwritten digits, row by row.",
+        redoc_url=None,
+        openapi_tags=schemas.TAGS,
+        generate_unique_id_function=operation_id,
+        responses=_ERRORS,
+        # Looking for OpenTelemetry costs each request 6 µs, also where nobody has set it up.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    close_unused(app.routes[-1].app)
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS), thread_name_prefix="scanline")
+    app.state.metrics = watch = metrics.Metrics(models)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes, seconds=settings.body_seconds)
+    app.state.gate = gate = Gate(
+        settings.max_concurrency, settings.max_heavy, settings.max_heavy * settings.max_body_bytes
+    )
+    app.add_middleware(GateKeeper, gate=gate)
+    app.add_middleware(Ending, gate=gate)
+    guard(app, settings, models)
+    app.add_middleware(Access, watch=watch)
+    answer_errors(app)
+    app.state.models = models
+    app.state.endpoints = endpoints = Endpoints(
+        models,
+        settings.max_batch,
+        ThreadPoolExecutor(INFER_THREADS, thread_name_prefix="scanline-infer"),
+        watch.inferred,
+    )
+    infer = InferRoute(endpoints, settings.max_body_bytes, partial(watch.decoded, INFER))
+    add_repository(app, models, endpoints, endpoints(models.default.name))
+    add_protocol(app, endpoints, endpoints(models.default.name), infer)
+    add_classify(app, models, settings, pool, watch)
+    metrics.add_route(app, watch)
+    add_examples(app)
+    unrouted = _Unrouted(app.router.routes[:])
+    for path in ("/v2", "/v2/{rest:path}", "/classify", "/classify/{rest:path}"):
+        app.router.routes.append(Route(path, unrouted, include_in_schema=False))
+    if not settings.ui:
+        app.add_route("/", lambda _: RedirectResponse("docs"), include_in_schema=False)
     return app
+
+
+class _Unrouted:
+    """Answers 404 or 405 below the API's paths, where the page would answer else."""
+
+    def __init__(self, routes: Sequence[BaseRoute]):
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        allowed = [method for method in ("GET", "HEAD", "POST") if self._takes(scope, method)]
+        if allowed:
+            message = f"{scope['method']} is not offered here: use {' or '.join(allowed)}"
+            raise HTTPException(405, message, {"Allow": ", ".join(allowed)})
+        raise HTTPException(
+            404,
+            f"nothing at {scope['path'][:80]}: /docs lists the API, POST /v2/repository/index the "
+            "networks",
+        )
+
+    def _takes(self, scope: Scope, method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in self._routes)

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from model import signature
-from model.preprocess import Preprocessed
-from model.several import preprocess_counted
-from serving.pictures import PictureError, PictureTooLargeError, open_picture
-from serving.predictor import Predictor
-from serving.verdict import Thresholds, judge
+from model.images.digit_count import preprocess_counted
+from model.images.files import PictureError, PictureTooLargeError, open_picture
+from model.images.preprocess import Preprocessed
+from model.predictor import Predictor
+from model.verdict import Thresholds, judge
 
 BUDGET = 4  # pictures of one request may together have so many times the pixels of one
 
@@ -105,7 +105,7 @@ def result(
         name: of the file.
         probabilities: (10,), or None where there is no ink.
         score: see `model.signature`; None where the network has none.
-        thresholds: see `serving.verdict`.
+        thresholds: see `model.verdict`.
         digits: how many the picture seems to show.
     """
     verdict = judge(probabilities, score, thresholds, digits)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
-from serving import schemas
-from serving.access import NETWORK
-from serving.bodies import image_files
+from model.images.files import PictureError
 from serving.classify import classify
-from serving.errors import json_answer
-from serving.metrics import Metrics
-from serving.models import Models
-from serving.pictures import PictureError
+from serving.http.bodies import image_files
+from serving.http.errors import json_answer
+from serving.http.metrics import Metrics
+from serving.http.request_log import NETWORK
+from serving.inference import schemas
+from serving.inference.models import Models
 from serving.settings import Settings
 
 PATH = "/classify"

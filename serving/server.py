@@ -20,17 +20,19 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from serving import access, logs, stream
-from serving.api import create_app
+from model.predictor import ModelError
+from serving.app import create_app
 from serving.connection import is_idle
 from serving.express import Express
-from serving.gate import Gate
-from serving.guard import Keys
+from serving.http import logs
+from serving.http import request_log as access
+from serving.http.auth import Keys
+from serving.http.limits import Gate
+from serving.inference.models import Models
 from serving.lane import Lane
 from serving.listener import bound, has_callers, several, shareable, stop_calls
 from serving.memory import settle
-from serving.models import Models
-from serving.predictor import ModelError
+from serving.page import stream
 from serving.settings import Settings, unknown_variables
 
 # Load balancers keep connections for 60 s: if they close them, no request meets a closed one.
@@ -70,8 +72,8 @@ class Config(uvicorn.Config):
             # The system drops who comes when more wait to be taken, and they try again after 1 s,
             # 3, 7 and 15.
             backlog=settings.max_connections,
-            log_config=None,  # `serving.logs` does it
-            access_log=False,  # `serving.access` writes it
+            log_config=None,  # `serving.http.logs` does it
+            access_log=False,  # `serving.http.request_log` writes it
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.drain_seconds,
@@ -98,7 +100,7 @@ class Config(uvicorn.Config):
             # Read by gradio at import: no telemetry, nothing fetched from elsewhere.
             os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
             os.environ["HF_HUB_OFFLINE"] = "1"
-            from serving.app import mount  # seconds of import that --no-ui need not pay
+            from serving.page.app import mount  # seconds of import that --no-ui need not pay
 
             self.application = mount(self.application, models, self.settings)
         return self.application
@@ -116,7 +118,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._settings.grpc_port:
-            from serving.rpc import start_rpc  # 50 ms and 14 MB (measured)
+            from serving.inference.grpc_server import start_rpc  # 50 ms and 14 MB (measured)
 
             try:
                 self._rpc = await start_rpc(self.config.application.state, self._settings)

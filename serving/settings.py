@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from model.predictor import RELEASE
 from serving import values
-from serving.predictor import RELEASE
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 LOG_FORMATS = ("text", "json")
@@ -62,7 +62,7 @@ class Settings:
     max_batch: int = field(
         default=256, metadata=_by(values.whole(1, 65536), "most images in a request")
     )
-    # Two batches of `serving.batching`: one is computed while the next one gathers. By
+    # Two batches of `serving.inference.batcher`: one is computed while the next one gathers. By
     # Little's law nobody then waits longer than 64 / 4,000 a second = 16 ms for a core.
     max_concurrency: int = field(
         default=64,

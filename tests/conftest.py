@@ -115,7 +115,7 @@ def play(tiny_model, monkeypatch):
     """Runs `steps(running, client)` with a server in this process."""
     import uvloop  # which not every environment of these tests has
 
-    from serving import logs
+    from serving.http import logs
     from tests.wire import running
 
     monkeypatch.setattr(logs, "configure", lambda _: None)  # which is for the whole process

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from model import signature
-from model.several import preprocess_counted
-from serving.api import create_app
-from serving.models import Models
-from serving.pictures import PictureError, open_picture
-from serving.protocol import parse_infer
+from model.images.digit_count import preprocess_counted
+from model.images.files import PictureError, open_picture
+from serving.app import create_app
+from serving.inference.json_codec import parse_infer
+from serving.inference.models import Models
+from serving.inference.tensors import ProtocolError
 from serving.settings import Settings
-from serving.tensors import ProtocolError
 from tests.fuzz import bodies, forms, pictures, zipped
 from tests.fuzz.__main__ import PEAK, judge, shares
 from tests.fuzz.tally import Tally

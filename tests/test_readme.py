@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 # Their own READMEs, docstrings and `make` targets say what is in them: the folder is named.
 WHOLE = {"browser", "competitors", "container", "fuzz", "proto", "ray"}

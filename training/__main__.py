@@ -12,7 +12,8 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-from training import data, folder
+from training import data
+from training import run_dir as folder
 from training.config import DEFAULTS, OPTIMIZERS, PRECISIONS, TrainingConfig
 from training.errors import TrainingError
 

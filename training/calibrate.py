@@ -29,7 +29,7 @@ class Calibration:
     temperature: float
     belief_temperature: float
     thresholds: dict[str, float]
-    """``confidence``, and ``score`` where the network has one: see `serving.verdict`."""
+    """``confidence``, and ``score`` where the network has one: see `model.verdict`."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -151,7 +151,9 @@ def _what(card: dict[str, Any]) -> str:
 
 def _limits(card: dict[str, Any]) -> str:
     """What the network is good for, by what it was trained on."""
-    use = "**Use it for** digits drawn or photographed alone and prepared by `model/preprocess.py`."
+    use = (
+        "**Use it for** digits drawn or photographed alone, prepared by `model.images.preprocess`."
+    )
     doubt = "answers with a digit whatever it is shown"
     if "score" in card["thresholds"]:
         told = f"`{card['name']}.evaluation.json`"

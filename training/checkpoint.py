@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from training.errors import TrainingError
-from training.folder import CHECKPOINT
+from training.run_dir import CHECKPOINT
 
 
 def save(folder: Path, variables: list[keras.Variable], progress: dict[str, Any]) -> None:

@@ -39,10 +39,12 @@ def run(
         TrainingError: a file is missing or damaged.
         OSError: `out` is not writable.
     """
-    from training import data, evaluation, plots
+    from training import data
+    from training.evaluation import figures as evaluation
+    from training.evaluation import plots
+    from training.evaluation.table import to_table
     from training.rejection import Thresholds
     from training.runner import Runner
-    from training.table import to_table
 
     runner, thresholds = Runner(model), Thresholds.beside(model)
     path = data.find(data_path)

@@ -8,12 +8,13 @@ import numpy as np
 
 from model import cards
 from model.weights import load_keras
-from training import card, data, folder, report
+from training import card, data, report
+from training import run_dir as folder
 from training.calibrate import calibrate
 from training.config import TrainingConfig
 from training.data import Digits
-from training.folder import BEST, METRICS
-from training.metrics import Evaluation, evaluate
+from training.evaluation.metrics import Evaluation, evaluate
+from training.run_dir import BEST, METRICS
 
 
 @dataclass

@@ -16,8 +16,8 @@ from training import augment, data, distribute, mixture
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import Diverged
+from training.evaluation.metrics import Evaluation, evaluate
 from training.finish import Progress
-from training.metrics import Evaluation, evaluate
 from training.recurrent import READERS
 from training.step import Trainer
 from training.teacher import Teacher, start

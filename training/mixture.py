@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from training.data import Digits
+from training.degrade import spoil
 from training.errors import TrainingError
-from training.sources import ink, omniglot, pendigits, scribbles
-from training.spoil import spoil
+from training.sources import omniglot, pendigits, scribbles
+from training.sources import render as ink
 
 NO_DIGIT = 10  # label of drawings that are no digit
 _UNFINISHED = replace(ink.ANY, share=(0.4, 0.95))

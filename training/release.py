@@ -46,7 +46,8 @@ def release(
             in the folder is damaged.
         model.export.ExportError: the ONNX file does not match the reference.
     """
-    from model import export, weights
+    from model import weights
+    from model.export import command as export
 
     best, described = run / "best.keras", run / cards.NAME
     for path in (best, described):
@@ -117,7 +118,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=os.environ.get("SCANLINE_DATA"))
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from model.export import ExportError
+    from model.export.command import ExportError
 
     try:
         release(

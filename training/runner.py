@@ -96,7 +96,8 @@ def _graph(path: Path) -> bytes:
             raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
     if path.suffix != ".keras":
         raise TrainingError(f"{path} is neither a .keras nor an .onnx file")
-    from model import onnx_graph, weights  # Keras is slow to load
+    from model import weights
+    from model.export import onnx_graph
 
     try:
         return onnx_graph.build(weights.load(path)).SerializeToString()

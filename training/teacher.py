@@ -19,10 +19,10 @@ from keras import ops
 
 from model import network
 from model.weights import load_keras
-from training import lineage
+from training import provenance as lineage
 from training.config import TrainingConfig
 from training.errors import TrainingError
-from training.folder import save_keras
+from training.run_dir import save_keras
 
 
 class Teacher:

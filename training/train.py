@@ -13,13 +13,15 @@ import keras
 
 from model import cards
 from model.network import PRESETS, NetworkConfig
-from training import card, checkpoint, data, device, distribute, folder, lineage, report
+from training import card, checkpoint, data, device, distribute, report
+from training import provenance as lineage
+from training import run_dir as folder
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
 from training.finish import Progress, finish
-from training.folder import BEST, CHECKPOINT, CONFIG
 from training.loop import Loop
+from training.run_dir import BEST, CHECKPOINT, CONFIG
 
 
 def run(

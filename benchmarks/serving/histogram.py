@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics import PATH
+from serving.http.metrics import PATH
 
 _SECONDS, _REQUESTS = "scanline_request_seconds_bucket", "scanline_requests_total"
 _ROUTE_END = "/infer"

@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 import keras
 
-from model import onnx_graph, weights
+from model import weights
+from model.export import onnx_graph
 from model.network import NetworkConfig, build
 
 CONFIG = NetworkConfig(units=(64, 64), merge_mode="concat")

@@ -18,12 +18,18 @@ from pydantic import BaseModel, Field
 from ray import serve
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serving.binary import LENGTH_HEADER
-from serving.bodies import BodyLimit
-from serving.errors import broken_model, http_error, json_answer
-from serving.models import Models, UnknownModelError
-from serving.predictor import RELEASE, ModelError, Predictor
-from serving.protocol import Infer, ProtocolError, infer_answer, model_metadata, parse_infer
+from model.predictor import RELEASE, ModelError, Predictor
+from serving.http.bodies import BodyLimit
+from serving.http.errors import broken_model, http_error, json_answer
+from serving.inference.binary_codec import LENGTH_HEADER
+from serving.inference.json_codec import (
+    Infer,
+    ProtocolError,
+    infer_answer,
+    model_metadata,
+    parse_infer,
+)
+from serving.inference.models import Models, UnknownModelError
 from serving.settings import Settings
 
 LIMITS = Settings()  # of a body and of a request: those of the service, by default

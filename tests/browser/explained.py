@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from serving import explain
-from serving.predictor import Predictor
-from serving.stream import read_input
+from model.predictor import Predictor
+from serving.page import explain
+from serving.page.stream import read_input
 from tests.browser.pen import pixels, settle, watch
 from tests.test_stream import unpack
 

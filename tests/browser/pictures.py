@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from model.strokes import render
+from model.images.strokes import render
 from tests.browser.pen import settle
 
-TEMPLATES = json.loads(Path("serving/live/digits.json").read_text())
+TEMPLATES = json.loads(Path("serving/page/static/drawing/digits.json").read_text())
 
 
 def ink(number: int, size: int, brush: float = 0.06) -> np.ndarray:

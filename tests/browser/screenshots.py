@@ -1,16 +1,15 @@
 """Make the pictures of the README (``make screenshots``): light, dark and phone."""
 
-from pathlib import Path
-
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS, Server
 from tests.browser.pen import draw, watch
+from tests.support.running import ROOT
 
 FIVE = [(0.70, 0.15), (0.37, 0.17), (0.34, 0.45), (0.48, 0.41), (0.64, 0.48)]
 FIVE += [(0.69, 0.63), (0.61, 0.79), (0.45, 0.86), (0.29, 0.80)]
 REST = 4000  # milliseconds until the drawing is read and explained, and its last change has faded
-FOLDER = Path(__file__).parent.parent.parent / "serving" / "screenshots"
+FOLDER = ROOT / "docs" / "screenshots"
 SCREENS = {
     "light": {"viewport": {"width": 1440, "height": 860}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 860}, "color_scheme": "dark"},

@@ -35,7 +35,7 @@ def saved(page, item: str, folder: Path) -> Path:
 
 
 def last_frame(page) -> dict[str, np.ndarray]:
-    """What the server sent for a drawing, by name, as `serving.stream` documents it."""
+    """What the server sent for a drawing, by name, as `serving.page.stream` documents it."""
     frames = []
     page.on(
         "websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(data))

@@ -1,4 +1,4 @@
-"""Why the network answers so: every number on the screen against `serving.explain`."""
+"""Why the network answers so: every number on the screen against `serving.page.explain`."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from serving import explain
+from serving.page import explain
 from tests.browser import explained
 from tests.browser.explained import (
     BAR,

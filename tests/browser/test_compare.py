@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from serving.predictor import RELEASE, Predictor
-from serving.stream import read_input
+from model.predictor import RELEASE, Predictor
+from serving.page.stream import read_input
 from tests.browser.conftest import Server
 from tests.browser.explained import percent
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, watch

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from model.preprocess import preprocess
-from model.strokes import render
-from serving.predictor import Predictor
-from serving.stream import MAX_LENGTH, read_strokes
+from model.images.preprocess import preprocess
+from model.images.strokes import render
+from model.predictor import Predictor
+from serving.page.stream import MAX_LENGTH, read_strokes
 from tests.browser.explained import percent
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, sentence, settle, watch
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from model.preprocess import preprocess
+from model.images.preprocess import preprocess
+from model.images.strokes import render
+from model.predictor import Predictor
 from model.signature import PROBABILITIES
-from model.strokes import render
-from serving.predictor import Predictor
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, settle, watch
 
 pytestmark = pytest.mark.browser
@@ -150,7 +150,7 @@ def test_surprises_differ(page):
 
 def test_no_template_comes_twice_running(page):
     picks = page.evaluate("""async () => {
-      const { choose } = await import(new URL("live/hand.js", document.baseURI).href);
+      const { choose } = await import(new URL("live/drawing/jitter.js", document.baseURI).href);
       const picks = [null];
       for (let i = 0; i < 200; i++) picks.push(choose(["a", "b", "c"], picks.at(-1)));
       return [picks.slice(1), choose(["a"], "a")];
@@ -180,20 +180,20 @@ def test_surprises_stay_on_the_pad_and_are_read(page):
 def test_examples_that_cannot_be_fetched_are_told_and_asked_for_again(open_page, server):
     page = open_page(server.url, allowed="Failed to load resource")
     watch(page)
-    page.route("**/live/ways.json", lambda route: route.fulfill(status=503, body=""))
+    page.route("**/live/drawing/ways.json", lambda route: route.fulfill(status=503, body=""))
     page.reload()
     page.wait_for_function("document.querySelector('.digit')?.textContent")
     watch(page)
     page.keyboard.press("8")
     page.get_by_text("examples could not be loaded").wait_for()
     assert digit(page) == "3"
-    page.unroute("**/live/ways.json")
+    page.unroute("**/live/drawing/ways.json")
     press(page, "8")
     assert digit(page) == "8"
 
 
 def test_further_ways_are_of_known_digits_and_within_the_pad(page):
-    ways = json.loads(page.request.get(page.url.split("#")[0] + "live/ways.json").text())
+    ways = json.loads(page.request.get(page.url.split("#")[0] + "live/drawing/ways.json").text())
     assert set(ways) <= set("0123456789")
     for strokes in (way for digit_ways in ways.values() for way in digit_ways):
         points = np.concatenate(strokes)

@@ -1,4 +1,4 @@
-"""Looking into one unit, with pointer, finger and keyboard: as `serving.inspector` describes it."""
+"""Looking into one unit, with pointer, finger and keyboard."""
 
 import re
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from model import onnx_graph, signature, weights
-from serving import explain
-from serving.inspector import inspect_unit
+from model import signature, weights
+from model.export import onnx_graph
+from serving.page import explain
+from serving.page.inspector import inspect_unit
 from tests.browser import explained
 from tests.browser.conftest import Server
 from tests.browser.explained import clear, look_into, point_at, released, text
 from tests.browser.pen import SEVEN, draw
-from tests.networks import CONFIGS, random_network
+from tests.support.networks import CONFIGS, random_network
 
 pytestmark = pytest.mark.browser
 
@@ -49,7 +50,7 @@ def test_a_click_opens_the_unit_that_was_named_where_the_pointer_is_between_pixe
 
 
 def groups(page, direction: str) -> list[dict]:
-    """A reader's units as `serving.units` groups them."""
+    """A reader's units as `serving.page.units` groups them."""
     return page.evaluate(
         """async (direction) => {
           const { layers } = await (await fetch("live/config.json")).json();

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.preprocess import preprocess
-from serving.stream import read_input
+from model.images.preprocess import preprocess
+from serving.page.stream import read_input
 from tests.browser.pen import ONE, digit, draw, pixels, sentence, settle, watch
 from tests.browser.pictures import (
     choose,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.predictor import Predictor
+from model.predictor import Predictor
 from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, settle, watch
 
 pytestmark = pytest.mark.browser

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from model import signature
-from serving.stream import IMAGE
+from serving.page.stream import IMAGE
 from tests.browser import taking
 from tests.browser.explained import BAR, Asked, clear, erase_row, mark
 from tests.browser.pen import SEVEN, digit, draw, sentence, watch

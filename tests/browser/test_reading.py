@@ -124,7 +124,7 @@ def settled(page, rows: list[tuple[int, float]], ink: int) -> int | None:
     """`settledAt` of belief.js for (leader, probability) by row."""
     return page.evaluate(
         """async ([rows, ink]) => {
-          const { settledAt } = await import(new URL("live/belief.js", document.baseURI).href);
+          const { settledAt } = await import(new URL("live/reading/belief.js", document.baseURI).href);
           return settledAt(rows.map(([digit, probability]) => ({ digit, probability })), ink);
         }""",
         [rows, ink],
@@ -182,7 +182,7 @@ def test_a_network_without_upward_reader_says_so(open_page, tiny_server):
 
 def test_one_strong_unit_does_not_wash_the_others_out(page):
     part = page.evaluate("""async () => {
-      const { quantile } = await import(new URL("live/panels.js", document.baseURI).href);
+      const { quantile } = await import(new URL("live/reading/panels.js", document.baseURI).href);
       const data = Float32Array.from({ length: 1000 }, (_, i) => (i < 5 ? -1500 : i / 100));
       return [quantile([{ data }], 0.99), quantile([], 0.99)];
     }""")
@@ -247,7 +247,7 @@ def test_the_answer_is_announced_once_the_pen_rests(page):
 
 def test_only_certainty_is_a_hundred_percent(page):
     written = page.evaluate("""async () => {
-      const { percent } = await import("./live/words.js");
+      const { percent } = await import("./live/core/strings.js");
       return [0, 0.004, 0.5, 0.994, 0.9951, 0.9999, 1].map(percent);
     }""")
     told = [value.replace("\u202f", " ") for value in written]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from model import signature
-from serving.predictor import Predictor
-from serving.stream import IMAGE
+from model.predictor import Predictor
+from serving.page.stream import IMAGE
 from tests.browser import taking
 from tests.browser.conftest import Server
 from tests.browser.explained import percent
@@ -190,7 +190,7 @@ def test_the_menu_fits_the_window(open_page, server, width, scheme):
 
 def test_what_cannot_be_made_is_told(open_page, server):
     page = open_page(server.url, allowed="net::|Failed to load")
-    page.route("**/live/numbers.js", lambda route: route.abort())
+    page.route("**/live/export/numbers.js", lambda route: route.abort())
     choose(page, "Numbers, CSV")
     page.locator(".notice", has_text="could not be made").wait_for()
 

@@ -3,19 +3,17 @@
 import io
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from model.strokes import render
+from model.images.strokes import render
 from tests.container.engine import Container, Docker, Script, find_engine
-from tests.drawings import DRAWINGS
-from tests.running import free_port
+from tests.support.drawings import DRAWINGS
+from tests.support.running import ROOT, free_port
 
-ROOT = Path(__file__).parent.parent.parent
 HEALTHY_SECONDS = 10
 LABELS = {"VERSION": "1.2.3", "REVISION": "0" * 40, "CREATED": "2026-01-01T00:00:00Z"}
 

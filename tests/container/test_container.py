@@ -9,10 +9,10 @@ import pytest
 import websockets.sync.client
 
 from model import signature
-from serving import messages
+from serving.inference import grpc_codec as messages
 from tests.container.conftest import ROOT, picture, url_of
 from tests.container.engine import EngineError
-from tests.drawings import DRAWINGS
+from tests.support.drawings import DRAWINGS
 from tests.test_stream import message, unpack
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1200)]

@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.api import MOST_THREADS
+from serving.app import MOST_THREADS
 from tests.fuzz.client import Ports, attack
 from tests.fuzz.tally import Tally
-from tests.running import free_port, port_of, serving
+from tests.support.running import free_port, port_of, serving
 
 # MB: the process with its page, as many pictures as it decodes at a time, and answers that wait
 # for their clients, as deploy/README.md adds them up.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from model import signature
-from serving.binary import LENGTH_HEADER
-from serving.tensors import FP32, UINT8
+from serving.inference.binary_codec import LENGTH_HEADER
+from serving.inference.tensors import FP32, UINT8
 
 _STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 28, 2**31, 2**63, -(2**63), 2**64, 10**400, 0.5, -0.0, 1e308,

@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 
 from model import signature
-from serving import messages
+from serving.inference import grpc_codec as messages
 from tests.fuzz.tally import PATIENCE
 
 _OWN_FAILURES = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from serving.stream import MAX_POINTS, PATH, ROWS
+from serving.page.stream import MAX_POINTS, PATH, ROWS
 from tests.fuzz.tally import PATIENCE
 
 _HANDSHAKES = (
@@ -80,7 +80,7 @@ def broken(rng: np.random.Generator) -> bytes:
 
 
 def drawing(rng: np.random.Generator) -> bytes:
-    """A message of `serving.stream`, good or with numbers that do not fit."""
+    """A message of `serving.page.stream`, good or with numbers that do not fit."""
     if rng.integers(4) == 0:
         rows = int(rng.choice([784, 783, 785, 0, 3000]))
         return struct.pack("<II", rng.integers(2**32), ROWS) + rng.bytes(rows)

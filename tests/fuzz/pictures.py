@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from serving.pictures import FORMATS
+from model.images.files import FORMATS
 
 _SIDE = 60
 # Where decoders read sizes, counts and offsets.

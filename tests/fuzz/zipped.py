@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from model import signature
-from serving.tensors import UINT8
+from serving.inference.tensors import UINT8
 from tests.fuzz import bodies
 
 MOST_IMAGES = 256  # what the server takes by default

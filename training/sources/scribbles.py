@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.sources.ink import placed
+from training.sources.render import placed
 
 # Points "x,y" of the unit square, y down; | begins a new stroke.
 _FIGURES = {

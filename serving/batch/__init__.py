@@ -1,0 +1,1 @@
+"""Many pictures to one table: ``python -m serving.batch``."""

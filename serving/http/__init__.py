@@ -1,0 +1,1 @@
+"""What every request meets: keys, limits, errors, its line in the log, metrics."""

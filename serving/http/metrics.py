@@ -1,0 +1,211 @@
+"""What an operator can watch at ``GET /metrics``, in Prometheus' text format.
+
+Units are seconds, as Prometheus wants them, and histograms stand where Triton has sums in
+microseconds. Beside each name what comes nearest in Triton (``nv_inference_...``) and in KServe's
+model server:
+
+==================================  ==============================================================
+``scanline_requests_total``         ``request_success``, ``request_failure``
+``scanline_request_seconds``        ``request_duration_us``
+``scanline_preprocess_seconds``     ``compute_input_duration_us``; ``request_preprocess_seconds``
+``scanline_predict_seconds``        ``compute_infer_duration_us``; ``request_predict_seconds``
+``scanline_images_total``           ``count``
+``scanline_executions_total``       ``exec_count``
+``scanline_requests_in_flight``     ``pending_request_count``
+``scanline_requests_shed_total``    ``request_failure{reason="REJECTED"}``
+==================================  ==============================================================
+
+Two differ: a prediction is timed once for each batch, not for each request in it, and the label
+that Triton calls ``model`` (KServe: ``model_name``) is ``model`` here.
+
+Several worker processes write into one folder, which `shared_folder` makes before the first of
+them starts, and each answers for all.
+
+Sources: docs/user_guide/metrics.md of github.com/triton-inference-server/server,
+python/kserve/kserve/metrics.py of github.com/kserve/kserve.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from serving.http.collectors import LIVE_SUM, Facts, Workers
+from serving.inference.models import Models
+
+PATH = "/metrics"
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
+MEMORY = "/dev/shm"  # on Linux
+BUCKETS = (  # seconds
+    *(0.0001, 0.00025, 0.0005),
+    *(0.001, 0.0025, 0.005),
+    *(0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0),
+)
+
+disable_created_metrics()  # a line more for each series, which nobody reads
+
+
+class Metrics:
+    """Counts and times. Each method may be called from any thread.
+
+    Args:
+        models: the networks that ``scanline_model_info`` describes, those loaded so far.
+    """
+
+    def __init__(self, models: Models):
+        self._facts = Facts(models)
+        self._registry = registry = CollectorRegistry()
+        registry.register(self._facts)
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"scanline_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(f"scanline_{name}", text, labels, buckets=BUCKETS, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"scanline_{name}", text, registry=registry, multiprocess_mode=LIVE_SUM)
+
+        # Looking a series up by its labels costs as much as counting does: each is kept.
+        self._requests = cache(
+            counter(
+                "requests", "Requests answered, by route and HTTP or gRPC status.", "route", "code"
+            ).labels
+        )
+        self._request_seconds = cache(
+            histogram(
+                "request_seconds", "From a request's head to the end of its answer.", "route"
+            ).labels
+        )
+        self._preprocess_seconds = cache(
+            histogram(
+                "preprocess_seconds", "Reading a request's body: parsing or decoding.", "route"
+            ).labels
+        )
+        self._predict_seconds = cache(
+            histogram(
+                "predict_seconds", "One run of the network, over a batch of images.", "model"
+            ).labels
+        )
+        self._images = cache(
+            counter("images", "Images that the network read for the API.", "model").labels
+        )
+        self._executions = cache(
+            counter("executions", "Runs of the network for the API: batches.", "model").labels
+        )
+        self._rejected = cache(
+            counter(
+                "rejected", "Images whose answer is better not believed.", "model", "reason"
+            ).labels
+        )
+        self._shed = cache(
+            counter("requests_shed", "Requests refused under load, by HTTP status.", "code").labels
+        )
+        self._drawing_seconds = histogram(
+            "live_drawing_seconds", "One drawing of the live page, from message to answer."
+        )
+        self.in_flight = gauge(
+            "requests_in_flight", "Requests being answered, health checks and /metrics left out."
+        )
+        self.live_connections = gauge("live_connections", "WebSockets of live pages.")
+
+    def answered(self, route: str, code: int | str, seconds: float) -> None:
+        """A request is done.
+
+        Args:
+            route: a template, never a path as a client wrote it, or series grow without end.
+            code: HTTP's status, or the name of gRPC's.
+            seconds: from its head to the end of its answer.
+        """
+        self._requests(route, code).inc()
+        self._request_seconds(route).observe(seconds)
+
+    def connected(self, route: str, code: int) -> None:
+        """A WebSocket is closed; `code` is that of its handshake, 101 where it was accepted."""
+        self._requests(route, code).inc()
+
+    def decoded(self, route: str, seconds: float) -> None:
+        """The body of a request is read."""
+        self._preprocess_seconds(route).observe(seconds)
+
+    def inferred(self, model: str, seconds: float, images: int) -> None:
+        """The network has run once, over `images` images."""
+        self._predict_seconds(model).observe(seconds)
+        self._images(model).inc(images)
+        self._executions(model).inc()
+
+    def rejected(self, model: str, reason: str) -> None:
+        """An image is rejected; of a `reason` such as ``not sure: 4 or 9`` the kind counts."""
+        self._rejected(model, reason.partition(":")[0]).inc()
+
+    def shed(self, code: int) -> None:
+        """A request is refused since too many are inside."""
+        self._shed(code).inc()
+
+    def drawn(self, seconds: float) -> None:
+        """A drawing of the live page is answered."""
+        self._drawing_seconds.observe(seconds)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics, and their content type.
+
+        Args:
+            accept: the request's header; whoever asks for OpenMetrics gets it.
+        """
+        encode, content_type = choose_encoder(accept)
+        registry = self._registry
+        if folder := os.environ.get(FOLDER_VARIABLE):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, folder)
+            registry.register(Workers(Path(folder)))
+            registry.register(self._facts)
+        return encode(registry), content_type
+
+
+def add_route(app: FastAPI, watch: Metrics) -> None:
+    """Answer ``GET /metrics``; /docs, which shows what clients call, has it not."""
+
+    def scrape(request: Request) -> Response:  # not async: it reads the other workers' files
+        content, content_type = watch.render(request.headers.get("accept", ""))
+        return Response(content, media_type=content_type)
+
+    app.add_route(PATH, scrape, include_in_schema=False)
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """Let worker processes that start within share their metrics.
+
+    For the parent of several workers, before any of them imports this module. The folder, and
+    with it all counts, goes at the end. It is in memory where that can be: a container's disk
+    may be read-only.
+    """
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="scanline-metrics-", dir=memory) as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ[FOLDER_VARIABLE]
+
+
+def worker_died(pid: int) -> None:
+    """Forget a dead worker's gauges; what it counted stays. For the parent."""
+    mark_process_dead(pid, os.environ[FOLDER_VARIABLE])

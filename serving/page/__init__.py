@@ -1,0 +1,1 @@
+"""The page: a Gradio app around the live view in `static/`."""

@@ -1,0 +1,85 @@
+"""The page's way in for photos: ``POST /live/picture`` prepares a picture and shows how.
+
+The body is an image file. The answer is JSON::
+
+    {"inverted":  whether dark ink on a light page was turned round,
+     "rows":      [[0..255 x 28] x 28], to be sent to `serving.page.stream` in place of strokes,
+     "stages":    [{"name": one of model.images.steps.Stage, "image": a small PNG as a data: URL}]}
+
+Nothing is stored. What cannot be read is told in {"error"}, as everywhere.
+"""
+
+import asyncio
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from PIL import Image
+
+from model.images.digit_count import count_digits
+from model.images.files import FORMATS, PictureError, open_picture
+from model.images.preprocess import preprocess
+from model.images.steps import Stage
+from serving.http.errors import json_answer
+
+PATH = "/live/picture"
+_THREADS = 2  # so many photos are in memory; 12 million pixels take 0.1 to 0.3 s (measured)
+_SIDE = 160  # longest side of a stage's picture, in pixels
+
+
+def prepare(data: bytes, max_pixels: int) -> dict:
+    """What the route answers for an image file.
+
+    Raises:
+        PictureError: see `open_picture`; no ink, or more than one digit.
+    """
+    stages: dict[Stage, Image.Image | np.ndarray] = {}
+    try:
+        seen = preprocess(open_picture(data, max_pixels), stages.__setitem__)
+    except ValueError as error:
+        raise PictureError(f"the image cannot be prepared: {error}") from error
+    if not seen.has_ink:
+        raise PictureError("no ink is found: write the digit large and dark on plain paper")
+    digits = count_digits(stages[Stage.CROPPED])
+    if digits > 1:
+        raise PictureError(
+            f"{digits} digits seem to be in it: cut the picture down to one, as the network "
+            "reads one at a time"
+        )
+    return {
+        "inverted": seen.inverted,
+        "rows": seen.image.astype(int).tolist(),
+        "stages": [{"name": stage, "image": _small_png(stages[stage])} for stage in stages],
+    }
+
+
+def _small_png(picture: Image.Image | np.ndarray) -> str:
+    """The picture as a PNG in a data: URL, no larger than `_SIDE`."""
+    if isinstance(picture, np.ndarray):
+        small = Image.fromarray(picture.astype(np.uint8))
+    elif picture.mode == "LAB":  # Pillow converts it only with a colour profile
+        small = picture.getchannel("L")
+    else:
+        small = picture.convert("RGBA" if "A" in picture.getbands() else "RGB")
+    small.thumbnail((_SIDE, _SIDE))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def picture_config() -> dict:
+    """What the page must know: the route, and the files' types that it takes."""
+    return {"path": PATH.lstrip("/"), "types": [Image.MIME[kind] for kind in FORMATS]}
+
+
+def add_picture_route(app: FastAPI, max_pixels: int) -> None:
+    """Add the route to `app`; pictures of more than `max_pixels` are refused."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="picture")
+
+    @app.post(PATH, include_in_schema=False)
+    async def picture(request: Request) -> Response:
+        work = partial(prepare, await request.body(), max_pixels)
+        return json_answer(await asyncio.get_running_loop().run_in_executor(pool, work))

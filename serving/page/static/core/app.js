@@ -1,0 +1,177 @@
+// What every part of the page shares: the drawing, the network that reads it, the newest
+// reading and the marked row. Parts talk through `events`, never to each other.
+
+import { Alert } from "./alert.js";
+import { Connection } from "./connection.js";
+import { RowCursor } from "../reading/cursor.js";
+import { Options } from "./options.js";
+import { Pad } from "../drawing/pad.js";
+import { copyParts } from "../compare/comparison-parts.js";
+import { Shortcuts } from "./shortcuts.js";
+import { View } from "../reading/view.js";
+import * as words from "./strings.js";
+
+const REST = 700; // milliseconds without a change after which the drawing may be complete
+const CONFIG_RETRY = 2000;
+
+/** The app, once the server has told what the page must know. */
+export async function open(root) {
+  const alert = new Alert(root.querySelector(".alert"));
+  return new App(root, alert, await loadConfig(alert));
+}
+
+/**
+ * `events` dispatches, each with `detail`:
+ * - drawing {sequence, time}: the pad's content has changed
+ * - reading: the newest reading (`protocol.js`), after the pictures were painted
+ * - rest: the reading, when nothing has changed for 0.7 s
+ * - row: the marked row, 0 for the first, or null
+ * - layer: the layer chosen, 1 for the first
+ * - model: the new config, when another network reads
+ * - sweep: rows that each reader has read, while that is played or stepped; null when it ends
+ */
+class App {
+  constructor(root, alert, config) {
+    Object.assign(this, { root, alert, config });
+    this.events = new EventTarget();
+    this.options = new Options();
+    this.shortcuts = new Shortcuts(root.querySelector(".uses-keys"));
+    this.reading = null;
+    // A drawing's number grows with every change, so a result is stale if it is lower than
+    // one already shown.
+    this.sequence = 0;
+    this.shown = 0;
+    this.isRestored = false; // a link has brought the drawing
+    this.isTroubled = false; // lost or refused, and nothing read since
+    this.secondParts = copyParts(root); // for another network, should one be wanted
+    this.view = new View(root, config, (layer) => this.#tell("layer", layer));
+    this.connection = this.#connect();
+    this.pad = new Pad(root.querySelector(".pad-ink"), {
+      brush: config.brush,
+      limits: config.limits,
+      onFull: () => alert.show(words.PAD_FULL),
+      onChange: (time) => this.#read(time),
+    });
+    this.cursor = new RowCursor({
+      root,
+      panels: root.querySelectorAll(".rows, .axis"),
+      slider: root.querySelector(".axis"),
+      steps: config.steps,
+      onMove: () => {
+        this.view.mark(this.cursor.row);
+        this.#tell("row", this.cursor.row);
+      },
+    });
+  }
+
+  /**
+   * Let another network read what is drawn.
+   * @throws when the server does not know it; everything then stays as it is
+   */
+  async useModel(name) {
+    this.wanted = name;
+    const config = await fetchConfig(name);
+    if (this.wanted !== name) return; // another was chosen meanwhile
+    this.config = config;
+    this.reading = null; // it is the other network's
+    this.connection.close();
+    this.view.configure(this.config);
+    this.#tell("model", this.config);
+    this.connection = this.#connect();
+    this.#read(performance.now());
+  }
+
+  #connect() {
+    const connection = new Connection(streamUrl(this.config), {
+      onReading: (reading) => this.#show(reading),
+      onRefusal: (reason) => this.#trouble(words.refused(reason)),
+      onLost: (wait) => this.#trouble(words.lost(wait / 1000), () => connection.open()),
+      onConnected: () => this.alert.hide(),
+    });
+    return connection;
+  }
+
+  #read(time) {
+    this.sequence++;
+    clearTimeout(this.restTimer);
+    if (!this.isTroubled && !this.pad.isFull) this.alert.hide(); // of something else than this
+    this.connection.send(this.sequence, this.pad.drawing);
+    this.#showAge();
+    this.#tell("drawing", { sequence: this.sequence, time });
+    this.root.dispatchEvent(
+      new CustomEvent("drawn", { detail: { sequence: this.sequence, time } }),
+    );
+  }
+
+  #show(reading) {
+    if (reading.sequence < this.shown) return;
+    this.shown = reading.sequence;
+    this.reading = reading;
+    if (this.isTroubled) this.alert.hide();
+    this.isTroubled = false;
+    this.view.show(reading);
+    this.#showAge();
+    clearTimeout(this.restTimer);
+    if (reading.sequence === this.sequence) this.restTimer = setTimeout(() => this.#rest(), REST);
+    this.#tell("reading", reading);
+    this.root.dispatchEvent(
+      new CustomEvent("painted", { detail: { sequence: reading.sequence } }),
+    );
+  }
+
+  #rest() {
+    this.view.rest();
+    this.#tell("rest", this.reading);
+  }
+
+  #trouble(text, onRetry) {
+    this.isTroubled = true;
+    this.#showAge();
+    this.alert.show(text, onRetry);
+  }
+
+  #showAge() {
+    this.view.age(this.isTroubled && this.sequence > this.shown);
+  }
+
+  #tell(name, detail) {
+    this.events.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** The address of a page's own file or route, for the network `model`. */
+export function address(path, model) {
+  const url = new URL(path, document.baseURI);
+  if (model) url.searchParams.set("model", model);
+  return url;
+}
+
+export function streamUrl({ stream, model }) {
+  const url = address(stream, model.name);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}
+
+/** @throws with the server's reason when the network cannot be had */
+export async function fetchConfig(model) {
+  const response = await fetch(address("live/config.json", model)).catch(() => {
+    throw new Error(words.NO_ANSWER); // the browser's own words are not for people
+  });
+  if (response.ok) return response.json();
+  const { error } = await response.json().catch(() => ({})); // a proxy's page is no JSON
+  throw new Error(error ?? words.answered(response.status));
+}
+
+async function loadConfig(alert) {
+  for (;;) {
+    try {
+      const config = await fetchConfig();
+      alert.hide();
+      return config;
+    } catch {
+      // no server at all, or one in trouble: wait and ask again
+    }
+    alert.show(words.lost(CONFIG_RETRY / 1000));
+    await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY));
+  }
+}

@@ -1,0 +1,35 @@
+// Undo and clear, by button and by key.
+
+import { isTyping, leave, setText } from "../core/dom.js";
+import * as words from "../core/strings.js";
+
+export function installTools({ root, pad, cursor, events }) {
+  const undo = root.querySelector(".undo");
+  const clear = root.querySelector(".clear");
+  function clearAll() {
+    pad.clear();
+    cursor.pin(null); // what a row knew belongs to the old drawing
+  }
+  undo.addEventListener("click", () => pad.undo());
+  clear.addEventListener("click", clearAll);
+  root.ownerDocument.addEventListener("keydown", (event) => {
+    if (isTyping(event)) return;
+    const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+    if (isUndo) pad.undo();
+    else if (event.key === "Delete") clearAll();
+    else return;
+    event.preventDefault();
+  });
+
+  function show() {
+    if (!pad.canUndo) leave(undo);
+    if (pad.isEmpty) leave(clear);
+    undo.disabled = !pad.canUndo;
+    clear.disabled = pad.isEmpty;
+    setText(root.querySelector(".pad-hint"), pad.isEmpty ? words.PAD_EMPTY : "");
+    const brought = pad.image ? words.PAD_PICTURE : "";
+    setText(root.querySelector(".origin"), pad.isExample ? words.PAD_EXAMPLE : brought);
+  }
+  events.addEventListener("drawing", show);
+  show();
+}

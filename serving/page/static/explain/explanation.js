@@ -1,0 +1,119 @@
+// Asks the server why the network answers as it does, and never delays the drawing for it:
+// one question at a time, a few a second, and none while a newer drawing waits to be read.
+
+import { address } from "../core/app.js";
+import { packDrawing, readFrame } from "../core/protocol.js";
+
+const PAUSE = 125; // milliseconds from one question to the next, at least
+const LONGEST_PAUSE = 4000;
+const LONGEST_WAIT = 10_000;
+const BUSY = 503; // too many ask: come back
+const SHARE = 5; // a question that took 40 ms is followed by the next after 5 times that
+
+export class Explainer {
+  /**
+   * @param onExplanation called with the newest explanation (`named`), or null where there is
+   *   nothing to explain: a blank page, another network, one without weights
+   */
+  constructor(app, onExplanation) {
+    Object.assign(this, { app, onExplanation });
+    this.pause = PAUSE;
+    this.started = -Infinity;
+    this.asked = 0; // sequence of the drawing last asked about
+    this.oldest = 0; // explanations of earlier drawings come too late
+    app.events.addEventListener("reading", ({ detail }) => this.#follow(detail));
+    app.events.addEventListener("model", () => this.#forget());
+  }
+
+  #follow(reading) {
+    if (!this.app.config.explain) return;
+    if (reading.has_ink) return this.#plan();
+    this.oldest = reading.sequence + 1;
+    this.onExplanation(null);
+  }
+
+  #forget() {
+    clearTimeout(this.timer);
+    this.request?.abort();
+    this.timer = this.request = null;
+    this.asked = 0;
+    this.onExplanation(null);
+  }
+
+  #plan() {
+    if (this.timer || this.request) return;
+    const wait = Math.max(0, this.started + this.pause - performance.now());
+    this.timer = setTimeout(() => this.#ask(), wait);
+  }
+
+  async #ask() {
+    const { app } = this;
+    this.timer = null;
+    // While a newer drawing waits, its reading will bring us here again.
+    if (app.shown < app.sequence || app.sequence === this.asked) return;
+    const request = (this.request = new AbortController());
+    const { explain, model } = app.config;
+    const { reading } = app; // of the same drawing
+    this.started = performance.now();
+    this.asked = app.sequence;
+    try {
+      const response = await fetch(address(explain.path, model.name), {
+        method: "POST",
+        body: packDrawing(app.sequence, app.pad.drawing),
+        signal: AbortSignal.any([request.signal, AbortSignal.timeout(LONGEST_WAIT)]),
+      });
+      if (response.status === BUSY) return this.#fail(request, true);
+      if (!response.ok) throw new Error(`${response.status}`);
+      this.#receive(readFrame(await response.arrayBuffer()), reading, request);
+    } catch (error) {
+      this.#fail(request, error.name === "TimeoutError");
+    }
+  }
+
+  /** The stream tells of a server in trouble; all there is to do here is not to add to it. */
+  #fail(request, isWorthAsking) {
+    if (this.request !== request) return; // of a network that no longer reads
+    this.request = null;
+    this.asked = 0;
+    this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
+    this.onExplanation(null); // what is shown explains an earlier drawing
+    if (isWorthAsking) this.#plan();
+  }
+
+  #receive(frame, reading, request) {
+    if (this.request !== request) return;
+    this.request = null;
+    // A busy server is to read drawings first.
+    const took = performance.now() - this.started;
+    this.pause = Math.min(Math.max(PAUSE, SHARE * took), LONGEST_PAUSE);
+    if (frame.sequence >= this.oldest) {
+      this.oldest = frame.sequence;
+      const { explain, outputs } = this.app.config;
+      const image = reading.tensors[outputs.image];
+      this.onExplanation(frame.has_ink ? { ...named(frame, explain), image, reading } : null);
+    }
+    if (this.app.sequence > this.asked) this.#plan(); // it has changed since
+  }
+}
+
+/**
+ * What a frame holds, by the names that the page uses. Tensors are {shape, data}:
+ * influence (28), gradient (28, 28), erasedRows (28, 10), throughTime (28); erasedStrokes (n, 10)
+ * or null; states (28, units) by the output's name. digit is explained, beliefDigit is the
+ * last belief's. The explanation has besides the `reading` of the same
+ * drawing, and its `image`.
+ */
+function named({ sequence, digit, belief_digit, tensors }, names) {
+  const states = Object.entries(names.states).map(([output, name]) => [output, tensors[name]]);
+  return {
+    sequence,
+    digit,
+    beliefDigit: belief_digit,
+    gradient: tensors[names.rowGradient],
+    influence: tensors[names.rowInfluence],
+    erasedRows: tensors[names.erasedRows],
+    erasedStrokes: tensors[names.erasedStrokes] ?? null,
+    throughTime: tensors[names.throughTime],
+    states: Object.fromEntries(states),
+  };
+}

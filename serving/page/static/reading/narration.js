@@ -1,0 +1,56 @@
+// A reading in words: one sentence, and what the readers know, or what to do next.
+
+import { argmax } from "./answer.js";
+import { isBelieved, settledAt } from "./belief.js";
+import * as words from "../core/strings.js";
+
+/**
+ * @param view a `View`: its reading, the layer, the marked row, where the readers are in a sweep
+ * @returns {sentence, knowledge}
+ */
+export function tell(view) {
+  const { config, reading, stale, row, time, leading } = view;
+  if (stale) return { sentence: stale, knowledge: "" };
+  if (!reading) return { sentence: words.WAITING, knowledge: "" };
+  if (!reading.has_ink || !leading) return { sentence: words.NO_INK, knowledge: "" };
+  const told = {
+    steps: config.steps,
+    layer: view.layer.number,
+    hasBackward: Boolean(config.layers[0].backward),
+    answer: argmax(reading.tensors[config.outputs.answer].data),
+    ...reading.verdict,
+  };
+  if (row === null && time !== null) return underWay(view, told);
+  const { sentence, knowledge } = row === null ? atRest(view, told) : atRow(view, told);
+  // The answer is then one without a part, beside which the sentence would seem to be of it, too.
+  return { sentence: view.supposed ? words.ofTheWhole(sentence) : sentence, knowledge };
+}
+
+function atRow({ row, leading, ink }, told) {
+  const at = { ...told, row: row + 1 };
+  const isSure = isBelieved(leading[row], row, ink);
+  const sentence = words.atRow({ ...at, ...leading[row], isBelieved: isSure, inkAbove: row >= ink });
+  return { sentence, knowledge: words.knowledge(at) };
+}
+
+function atRest({ leading, ink }, told) {
+  const settled = settledAt(leading, ink);
+  const settledRow = settled === null ? null : settled + 1;
+  const lastDigit = leading.at(-1).digit;
+  return {
+    sentence: words.overview({ ...told, settledRow, lastDigit }),
+    knowledge: words.invitation(told),
+  };
+}
+
+/** Where the readers are in their sweep, and what that tells them. */
+function underWay({ time, leading, ink }, told) {
+  const leader = leading[time - 1];
+  return words.sweep({
+    ...told,
+    time,
+    digit: leader?.digit,
+    isBelieved: Boolean(leader) && isBelieved(leader, time - 1, ink),
+    inkAbove: time > ink,
+  });
+}

@@ -1,0 +1,189 @@
+"""Preprocessing: MNIST's convention from any drawing in any polarity, and mistakes by name."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.images.preprocess import preprocess
+from model.images.strokes import render
+from model.signature import DIGITS, PIXELS, STEPS, WHITE
+from tests.support.drawings import FOUR, SEVEN, assert_same, correlation, drawings, paper, photo
+
+
+def centre(image):
+    """Centre of mass (x, y) in pixel indices."""
+    steps, pixels = np.arange(STEPS), np.arange(PIXELS)
+    return image.sum(axis=0) @ pixels / image.sum(), image.sum(axis=1) @ steps / image.sum()
+
+
+def extent(image):
+    """(width, height) of what is not page."""
+    return [np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (0, 1)]
+
+
+# MNIST's convention
+
+
+@drawings
+def test_drawing_arrives_in_the_convention(strokes):
+    result = preprocess(render(strokes))
+    assert result.image.shape == (STEPS, PIXELS)
+    assert result.image.dtype == np.float32
+    assert result.image.min() == 0
+    assert result.image.max() == WHITE
+    assert max(extent(result.image)) == 20
+    # MNIST's own digits have it in 13.5 .. 14.5 (pixel i's middle is at i), as measured.
+    assert centre(result.image) == pytest.approx((14, 14), abs=0.501)
+    assert ((result.image > 0) & (result.image < WHITE)).sum() > 10  # anti-aliased
+
+
+@pytest.mark.parametrize(("width", "height"), [(100, 50), (30, 120), (80, 80), (24, 200)])
+def test_aspect_ratio_is_kept(width, height):
+    picture = np.zeros((300, 260), np.uint8)
+    picture[40 : 40 + height, 21 : 21 + width] = 255
+    result = preprocess(picture)
+    assert result.box == (21, 40, 21 + width, 40 + height)
+    longest = max(width, height)
+    mass = 20 * width / longest * 20 * height / longest
+    assert result.image.sum() / WHITE == pytest.approx(mass, rel=0.12)
+    expected = [width * 20 / longest, height * 20 / longest]
+    np.testing.assert_allclose(
+        extent(result.image), expected, atol=1.7
+    )  # an edge in mid-pixel widens
+
+
+@drawings
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_digit_in_the_convention_comes_back_as_it_is(strokes, invert):
+    first = preprocess(render(strokes))
+    again = preprocess(WHITE - first.image if invert else first.image)
+    np.testing.assert_array_equal(again.image, first.image)
+    assert again.inverted == invert
+
+
+@drawings
+def test_place_and_size_of_the_drawing_do_not_matter(strokes):
+    expected = preprocess(render(strokes, 200))
+    canvas = np.zeros((900, 500), np.uint8)
+    canvas[650:850, 10:210] = render(strokes, 200)
+    moved = preprocess(canvas)
+    assert correlation(moved.image, expected.image) > 0.98
+    larger = preprocess(render(strokes, 2000))
+    assert correlation(larger.image, expected.image) > 0.98
+
+
+def test_a_hairline_is_as_bright_as_a_thick_line():
+    result = preprocess(render(SEVEN, brush=0.004))
+    assert result.image.max() == WHITE
+    assert max(extent(result.image)) == 20
+
+
+def test_the_same_picture_gives_the_same_bits():
+    pictures = [render(FOUR), photo(FOUR, paper(300, 400), 100, 50, 200)]
+    for picture in pictures:
+        before = picture.copy()
+        first, second = preprocess(picture), preprocess(picture)
+        np.testing.assert_array_equal(first.image, second.image)
+        assert first.box == second.box
+        np.testing.assert_array_equal(picture, before)
+
+
+# Polarity
+
+
+@drawings
+@pytest.mark.parametrize("brush", [0.01, 0.09, 0.2])
+def test_polarity_is_found(strokes, brush):
+    drawing = render(strokes, brush=brush)
+    light_ink, dark_ink = preprocess(drawing), preprocess(255 - drawing)
+    assert not light_ink.inverted
+    assert dark_ink.inverted
+    assert_same(dark_ink, light_ink, 0)
+    assert dark_ink.box == light_ink.box
+
+
+@drawings
+def test_grey_ink_on_a_grey_page(strokes):
+    drawing = render(strokes)
+    expected = preprocess(drawing)
+    for page, ink in ((200, 90), (90, 200), (255, 215)):
+        grey = np.rint(page + (ink - page) * (drawing / WHITE)).astype(np.uint8)
+        result = preprocess(grey)
+        assert_same(result, expected, 8)
+        assert result.inverted == (ink < page)
+
+
+@drawings
+def test_ink_that_touches_the_border(strokes):
+    drawing = render(strokes)
+    left, top, right, bottom = preprocess(drawing).box
+    tight = drawing[top:bottom, left:right]
+    for picture, inverted in ((tight, False), (255 - tight, True)):
+        result = preprocess(picture)
+        assert result.inverted == inverted
+        assert result.box == (0, 0, right - left, bottom - top)
+        assert_same(result, preprocess(drawing), 0)
+    cut = drawing[:, (left + right) // 2 :]  # half of the digit is off the page
+    rows = np.flatnonzero(cut.any(axis=1))
+    expected = (0, rows[0], right - (left + right) // 2, rows[-1] + 1)
+    assert preprocess(cut).box == preprocess(255 - cut).box == expected
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (None, "must have shape"),
+        (np.zeros(5), "must have shape"),
+        (np.zeros((2, 28, 28, 3)), "must have shape"),
+        (np.zeros((28, 28, 2)), "must have shape"),
+        (np.zeros((0, 28)), "no pixels"),
+        (Image.new("L", (0, 5)), "no pixels"),
+        (np.full((28, 28), np.nan), r"must lie in 0\.\.255"),
+        (np.array([[0, np.inf]]), r"must lie in 0\.\.255"),
+        (np.array([[-1, 5]]), r"must lie in 0\.\.255"),
+        (np.array([[0.0, 300.0]]), r"must lie in 0\.\.255"),
+        (np.array([["a"]]), "must be numbers"),
+        (np.zeros((5, 5), complex), "must be numbers"),
+    ],
+)
+def test_wrong_pictures_are_named(picture, message):
+    with pytest.raises(ValueError, match=message):
+        preprocess(picture)
+
+
+def test_a_truncated_file_is_named():
+    file = io.BytesIO()
+    Image.fromarray(render(SEVEN)).save(file, "PNG")
+    whole = file.getvalue()
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        preprocess(Image.open(io.BytesIO(whole[: len(whole) // 2])))
+
+
+# Real digits, where SCANLINE_DATA names MNIST's mnist.npz
+
+
+@pytest.mark.skipif(
+    not Path(os.environ.get("SCANLINE_DATA", "-")).is_file(), reason="SCANLINE_DATA is not a file"
+)
+def test_mnist_comes_back():
+    with np.load(os.environ["SCANLINE_DATA"]) as data:
+        images, labels = data["x_test"][:1000], data["y_test"][:1000]
+    assert set(labels) == set(range(DIGITS))
+    same = photos = 0
+    for image in images:
+        result = preprocess(image)
+        assert not result.inverted
+        same += np.abs(result.image - image).max() <= 2
+        page = paper(300, 400)
+        large = Image.fromarray(image).resize((140, 140), Image.Resampling.BICUBIC)
+        page[100:240, 30:170] *= 1 - 0.75 * np.asarray(large) / WHITE
+        photos += correlation(preprocess(page.clip(0, WHITE)).image, image) / len(images)
+    assert same >= 0.99 * len(images)
+    assert photos > 0.9

@@ -1,0 +1,250 @@
+"""All figures of one network as a dict that JSON can hold; shares are in percent.
+
+Each part draws its random numbers from its own generator, so that it does not depend on which
+other parts there are.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import default_rng
+from tqdm import tqdm
+
+from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES, STEPS
+from training.data import Digits
+from training.evaluation import sets as trials
+from training.evaluation.corruptions import CORRUPTIONS
+from training.evaluation.metrics import (
+    auroc,
+    error_to_json,
+    expected_calibration_error,
+    measure,
+    reliability,
+)
+from training.rejection import Thresholds
+from training.runner import Runner
+from training.sources import omniglot, pendigits
+from training.sources import render as ink
+from training.sources.pendigits import PenDigit
+
+CORRUPTED = 2_000  # digits of MNIST for each corruption
+CURVED = 1_000  # digits for each point of a curve
+WORST = 36
+SURE = 0.9  # a confidence that people believe
+
+SHIFTS = (0, 1, 2, 3, 4, 5, 6)  # pixels
+ROTATIONS = (-45, -30, -20, -10, 0, 10, 20, 30, 45)  # degrees, counter-clockwise
+BRUSHES = (0.02, 0.03, 0.045, 0.06, 0.09, 0.12, 0.15, 0.18)  # units of the page's side
+
+RAW, PREPROCESSED = "raw", "preprocessed"
+Figures = dict[str, Any]
+
+
+def evaluate(
+    runner: Runner, digits: Digits, folder: Path, thresholds: Thresholds, seed: int = 0
+) -> Figures:
+    """Try a network on everything there is.
+
+    Args:
+        runner: the network.
+        digits: MNIST's, never trained on.
+        folder: holds the files of the other sources; parts whose file is missing are left out.
+        thresholds: when a drawing is rejected.
+        seed: of all choices.
+
+    Raises:
+        TrainingError: a source's file is damaged.
+    """
+    pens = trials.pens(folder)
+    sample = trials.sample(digits, CORRUPTED, default_rng(seed))
+    parts = {
+        "mnist": lambda _: on_mnist(runner, digits, thresholds),
+        "pens": lambda rng: pens and on_pens(runner, pens, thresholds, rng),
+        "corruptions": lambda rng: on_corruptions(runner, sample, rng),
+        "curves": lambda rng: curves(runner, sample, pens, rng),
+        "no_digits": lambda rng: on_no_digits(runner, digits, folder, thresholds, rng),
+    }
+    progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
+    figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
+    missing = {
+        f"pen digits: no {pendigits.FILE}": pens is None,
+        f"{trials.ALPHABET}: no {omniglot.FILE}": trials.ALPHABET not in figures["no_digits"],
+        "score: the network has none": not runner.has_score,
+        "rejection: no thresholds in the card": thresholds == Thresholds(),
+    }
+    return {
+        "seed": seed,
+        "thresholds": asdict(thresholds),
+        "left_out": [what for what, is_missing in missing.items() if is_missing],
+        **{name: part for name, part in figures.items() if part is not None},
+    }
+
+
+def on_mnist(runner: Runner, digits: Digits, thresholds: Thresholds) -> Figures:
+    """Errors, calibration and rejections on digits as they are."""
+    outputs = runner.run(digits.images, [*runner.answer, STEP_PROBABILITIES])
+    probabilities, beliefs = outputs[PROBABILITIES], outputs[STEP_PROBABILITIES]
+    result = measure(probabilities, beliefs, digits.labels)
+    by_row = [expected_calibration_error(beliefs[:, t], digits.labels) for t in range(STEPS)]
+    return {
+        **result.to_json(),
+        "confusion": result.confusion.tolist(),
+        **_calibration(probabilities, digits.labels),
+        "belief_calibration_error_percent_by_row": [_percent(error) for error in by_row],
+        **_rejected(outputs, thresholds),
+        "worst": _worst(probabilities, digits.labels),
+    }
+
+
+def on_pens(
+    runner: Runner, pens: list[PenDigit], thresholds: Thresholds, rng: np.random.Generator
+) -> Figures:
+    """The same for pen digits of writers held out, in each style."""
+    styles = {}
+    for name, style in ink.STYLES.items():
+        digits = trials.drawn(pens, style, rng)
+        outputs = runner.run(digits.images, runner.answer)
+        styles[name] = {
+            **_error(outputs[PROBABILITIES], digits.labels),
+            **_calibration(outputs[PROBABILITIES], digits.labels),
+            **_rejected(outputs, thresholds),
+        }
+    return {
+        "count": len(pens),
+        "writers": sorted({digit.writer for digit in pens}),
+        "styles": styles,
+        "mean_error_percent_not_normal": _mean(
+            styles[name]["error_percent"] for name in styles if name != "normal"
+        ),
+    }
+
+
+def on_corruptions(runner: Runner, digits: Digits, rng: np.random.Generator) -> Figures:
+    """Errors on spoilt digits, as they are and as the app would see them."""
+    each = {}
+    for name, corrupt in CORRUPTIONS.items():
+        each[name] = _raw_and_preprocessed(runner, corrupt(digits.images, rng), digits.labels)
+    return {
+        "count": len(digits),
+        "error_percent": each,
+        "mean_error_percent": {
+            way: _mean(errors[way] for errors in each.values()) for way in (RAW, PREPROCESSED)
+        },
+    }
+
+
+def curves(
+    runner: Runner, digits: Digits, pens: list[PenDigit] | None, rng: np.random.Generator
+) -> Figures:
+    """Errors over shift, rotation and, where there are pen digits, the brush's diameter."""
+    digits = Digits(digits.images[:CURVED], digits.labels[:CURVED])
+    direction, place, choice = rng.integers(0, 2**32, 3)  # the same at all points of a curve
+    moved = {p: trials.shifted(digits.images, p, default_rng(direction)) for p in SHIFTS}
+    turned = {angle: trials.turned(digits.images, angle) for angle in ROTATIONS}
+    figures = {}
+    for name, unit, images in (("shift", "pixels", moved), ("rotation", "degrees", turned)):
+        errors = [_raw_and_preprocessed(runner, x, digits.labels) for x in images.values()]
+        figures[name] = {
+            "unit": unit,
+            "at": list(images),
+            "count": len(digits),
+            "error_percent": {way: [e[way] for e in errors] for way in (RAW, PREPROCESSED)},
+        }
+    if pens is not None:
+        chosen = [pens[index] for index in default_rng(choice).permutation(len(pens))[:CURVED]]
+        drawn = [trials.drawn(chosen, ink.Style((b, b)), default_rng(place)) for b in BRUSHES]
+        errors = [_error_percent(runner, seen.images, seen.labels) for seen in drawn]
+        figures["brush"] = {
+            "unit": "units of the page's side",
+            "at": list(BRUSHES),
+            "count": len(chosen),
+            "error_percent": {PREPROCESSED: errors},
+        }
+    return figures
+
+
+def on_no_digits(
+    runner: Runner,
+    digits: Digits,
+    folder: Path,
+    thresholds: Thresholds,
+    rng: np.random.Generator,
+) -> Figures:
+    """How well what is no digit is told from MNIST's digits, and what becomes of it."""
+    real = runner.run(digits.images, runner.answer)
+    groups = {
+        name: runner.run(images, runner.answer)
+        for name, images in trials.no_digits(folder, rng).items()
+    }
+    if len(groups) > 1:
+        groups["both"] = {
+            name: np.concatenate([group[name] for group in groups.values()])
+            for name in runner.answer
+        }
+    figures = {}
+    for name, outputs in groups.items():
+        confidence = outputs[PROBABILITIES].max(axis=-1)
+        accepted = ~thresholds.reject(outputs)
+        figures[name] = {
+            "count": len(confidence),
+            "auroc": auroc(outputs[SCORE][:, 0], real[SCORE][:, 0]) if runner.has_score else None,
+            # The baseline of Hendrycks and Gimpel 2017, to see what the score adds.
+            "auroc_of_confidence": auroc(-confidence, -real[PROBABILITIES].max(axis=-1)),
+            **_rejected(outputs, thresholds),
+            "sure_and_accepted_percent": _percent((accepted & (confidence > SURE)).mean()),
+        }
+    return figures
+
+
+def _percent(share: float) -> float:
+    return round(100 * float(share), 3)
+
+
+def _mean(percents) -> float:
+    return round(float(np.mean(list(percents))), 3)
+
+
+def _error(probabilities: np.ndarray, labels: np.ndarray) -> Figures:
+    return error_to_json(int((probabilities.argmax(axis=-1) != labels).sum()), len(labels))
+
+
+def _error_percent(runner: Runner, images: np.ndarray, labels: np.ndarray) -> float:
+    return _error(runner.run(images)[PROBABILITIES], labels)["error_percent"]
+
+
+def _raw_and_preprocessed(runner: Runner, images: np.ndarray, labels: np.ndarray) -> Figures:
+    return {
+        RAW: _error_percent(runner, images, labels),
+        PREPROCESSED: _error_percent(runner, trials.seen_by_app(images), labels),
+    }
+
+
+def _calibration(probabilities: np.ndarray, labels: np.ndarray) -> Figures:
+    bins = asdict(reliability(probabilities, labels))
+    return {
+        "calibration_error_percent": _percent(expected_calibration_error(probabilities, labels)),
+        "reliability": {name: values.round(5).tolist() for name, values in bins.items()},
+    }
+
+
+def _rejected(outputs: dict[str, np.ndarray], thresholds: Thresholds) -> Figures:
+    if thresholds == Thresholds():
+        return {"rejected_percent": None}
+    return {"rejected_percent": _percent(thresholds.reject(outputs).mean())}
+
+
+def _worst(probabilities: np.ndarray, labels: np.ndarray) -> list[Figures]:
+    """The wrong answers that were surest."""
+    answers, confidence = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
+    wrong = np.flatnonzero(answers != labels)
+    return [
+        {
+            "index": int(index),
+            "label": int(labels[index]),
+            "answer": int(answers[index]),
+            "confidence_percent": _percent(confidence[index]),
+        }
+        for index in wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
+    ]
