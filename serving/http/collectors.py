@@ -4,11 +4,11 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-import onnxruntime
 from prometheus_client import ProcessCollector
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from model.predictor import RUNTIME_VERSION
 from serving.inference.models import Models
 from serving.inference.v2 import SERVER_VERSION
 
@@ -23,7 +23,7 @@ class Facts(Collector):
         self._build = {
             "version": SERVER_VERSION,
             "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": RUNTIME_VERSION,
         }
 
     def collect(self) -> Iterable[Metric]:

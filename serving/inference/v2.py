@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
 
+from model import __version__
 from serving.http.errors import json_answer
 from serving.inference import binary_codec as binary
 from serving.inference import infer_schema, schemas
@@ -14,7 +15,7 @@ from serving.inference.endpoints import Endpoint, Endpoints
 from serving.inference.infer import InferRoute
 from serving.inference.model_paths import MODEL, VERSION, ModelPaths
 
-SERVER_VERSION = "0.1.0"  # as in pyproject.toml
+SERVER_VERSION = __version__
 SERVER_METADATA = {
     "name": schemas.NAME,
     "version": SERVER_VERSION,

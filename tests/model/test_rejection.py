@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from training.rejection import Thresholds
 
 from model import verdict
 from model.signature import PROBABILITIES, SCORE
 from training.errors import TrainingError
-from training.rejection import Thresholds
 
 
 @pytest.mark.parametrize(

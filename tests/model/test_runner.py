@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from training.runner import Runner
 
 from model import signature, weights
 from model.export import onnx_graph
 from tests.conftest import save_tiny_model
 from tests.support.networks import CONFIGS, random_images, random_network
 from training.errors import TrainingError
-from training.runner import Runner
 
 
 @pytest.mark.parametrize("name", ["window and score", "elman"])

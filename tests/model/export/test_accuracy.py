@@ -4,7 +4,6 @@ Needs no data set: the page's own ten digits, drawn by an unsteady hand. With SC
 some of MNIST's validation digits as well.
 """
 
-from tests.support.running import ROOT
 import json
 import os
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.signature import PROBABILITIES
 from model.predictor import RELEASE, Predictor
+from model.signature import PROBABILITIES
+from tests.support.running import ROOT
 from training import data
 from training.sources import render as ink
 

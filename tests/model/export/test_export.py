@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from model.export import command as export
 from model import cards, reference, weights
+from model.export import command as export
 from model.predictor import Predictor
 from tests.support.digits import save_digits
 from tests.support.networks import CONFIGS, random_images, random_network

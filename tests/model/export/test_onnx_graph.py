@@ -5,8 +5,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from model.export import onnx_graph
 from model import reference, signature, weights
+from model.export import onnx_graph
 from tests.support.networks import CONFIGS, random_images, random_network
 
 

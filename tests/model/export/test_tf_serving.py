@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from model import reference, weights
 from model.export import command as export
 from model.export import tf_serving
-from model import reference, weights
 from tests.support.networks import CONFIGS, random_images, random_network
 
 tf = pytest.importorskip("tensorflow", reason="a SavedModel needs TensorFlow")

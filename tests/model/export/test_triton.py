@@ -12,9 +12,9 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 from tritonclient.grpc import model_config_pb2 as model_config
 
+from model import reference, signature, weights
 from model.export import command as export
 from model.export import triton
-from model import reference, signature, weights
 from model.weights import save_arrays
 from tests.conftest import TINY_VERSION, save_tiny_model
 from tests.support.networks import CONFIGS, random_images, random_network

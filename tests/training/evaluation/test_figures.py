@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training.rejection import Thresholds
 
 from model.images.preprocess import preprocess
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
@@ -17,7 +18,6 @@ from training.evaluation import sets as trials
 from training.evaluation.corruptions import CORRUPTIONS
 from training.evaluation.metrics import expected_calibration_error
 from training.evaluation.table import to_table
-from training.rejection import Thresholds
 from training.sources import render as ink
 
 
