@@ -10,11 +10,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.files import write_json
-from model.predictor import ModelError, Predictor
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from model.predictor import Predictor  # NumPy, before `main` has set its threads
 
 NAME = "evaluation.json"
 
@@ -61,7 +63,7 @@ def run(
     return figures
 
 
-def open_network(path: Path) -> Predictor:
+def open_network(path: Path) -> "Predictor":
     """A ``.keras`` or ``.onnx`` file in ONNX Runtime, which is ten times faster than Keras.
 
     Raises:
@@ -70,6 +72,8 @@ def open_network(path: Path) -> Predictor:
     """
     if path.suffix not in (".keras", ".onnx"):
         raise TrainingError(f"{path} is neither a .keras nor an .onnx file")
+    from model.predictor import ModelError, Predictor
+
     graph = None
     try:
         if path.suffix == ".keras":
