@@ -29,7 +29,7 @@ from tqdm import tqdm
 from model.files import PART, atomic
 from model.predictor import ModelError
 from serving.batch.inputs import Input, InputError, Item, open_input
-from serving.batch.table import COLUMNS, Reader, Rows
+from serving.batch.table import COLUMNS, Reader, Rows, start_worker, work
 from serving.inference.models import find
 from serving.settings import Parser, Settings, variable_of
 from serving.values import paths, whole
@@ -42,25 +42,13 @@ class BatchError(Exception):
     """The table cannot be made; the message says what to do."""
 
 
-_reader: Reader  # of a worker
-
-
-def _start_worker(model: Path, raw: bool) -> None:
-    global _reader
-    _reader = Reader(model, raw)
-
-
-def _work(chunk: list[Item]) -> Rows:
-    return _reader.read(chunk)
-
-
 def _in_processes(
     chunks: Iterable[list[Item]], processes: int, model: Path, raw: bool
 ) -> Iterator[Rows]:
     """Map `Reader(model, raw).read` over the chunks, in order, few of them in memory at a time."""
     # Spawned, for a fork of a process with ONNX Runtime's threads may hang.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, _start_worker, (model, raw))
+    pool = ProcessPoolExecutor(processes, spawn, start_worker, (model, raw))
     waiting: deque[Future[Rows]] = deque()
     try:
         for chunk in chunks:
@@ -85,7 +73,7 @@ def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[Rows]:
     # This may start a worker, which inherits the mask: Ctrl-C is for this process alone.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(_work, chunk)
+        return pool.submit(work, chunk)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

@@ -84,6 +84,20 @@ class Reader:
         return Prepared(image, int(image.any()))
 
 
+_reader: Reader  # of a worker
+
+
+def start_worker(model: Path, raw: bool) -> None:
+    """Make a process's `Reader`; here, for a new process cannot import a ``__main__``."""
+    global _reader
+    _reader = Reader(model, raw)
+
+
+def work(chunk: Sequence[Item]) -> Rows:
+    """Read some images with it."""
+    return _reader.read(chunk)
+
+
 def _cells(probabilities: np.ndarray | None) -> list[str]:
     """Digit, confidence and each digit's probability; empty where there is no ink."""
     if probabilities is None:

@@ -18,7 +18,6 @@ from model.images.strokes import render
 from model.predictor import Predictor
 from serving.batch.__main__ import main
 from serving.batch.inputs import KEY
-from serving.batch.table import COLUMNS
 from tests.conftest import save_tiny_model
 from tests.support.drawings import DRAWINGS
 from tests.support.running import ROOT
@@ -73,31 +72,15 @@ def assert_read(rows, prepared, model):
 # What is read, and how
 
 
-def test_columns(table, tmp_path, drawings):
-    table(save(tmp_path / "d.npz", drawings))
-    header = (tmp_path / "out.csv").read_text().splitlines()[0]
-    assert header == ",".join(COLUMNS)
+def test_archives_and_pictures_are_prepared_as_in_the_app(table, tmp_path, drawings, tiny_model):
+    code, expected = table(save(tmp_path / "d.npz", drawings))
+    assert code == 0
     digits = [f"p{digit}" for digit in range(10)]
-    expected = ["source", "index", "digit", "confidence", *digits, "rejected", "reason", "error"]
-    assert expected == COLUMNS
-
-
-def test_archive_is_prepared_as_in_the_app(table, tmp_path, drawings, tiny_model):
-    code, rows = table(save(tmp_path / "d.npz", drawings))
-    assert code == 0
-    assert [(row["source"], row["index"]) for row in rows] == [("d.npz", f"{i}") for i in range(4)]
-    assert_read(rows, [preprocess(drawing).image for drawing in drawings], tiny_model)
-
-
-def test_raw_archive_is_taken_as_it_is(table, tmp_path, tiny_model):
-    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
-    code, rows = table(save(tmp_path / "d.npz", images), "--raw")
-    assert code == 0
-    assert_read(rows, images, tiny_model)
-
-
-def test_pictures_and_archives_give_the_same(table, tmp_path, drawings):
-    _, expected = table(save(tmp_path / "d.npz", drawings))
+    head = ["source", "index", "digit", "confidence", *digits, "rejected", "reason", "error"]
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == ",".join(head)
+    named = [(row["source"], row["index"]) for row in expected]
+    assert named == [("d.npz", str(i)) for i in range(4)]
+    assert_read(expected, [preprocess(drawing).image for drawing in drawings], tiny_model)
     for i, drawing in enumerate(drawings):
         (tmp_path / f"in/{i}").mkdir(parents=True)
         Image.fromarray(drawing).save(tmp_path / f"in/{i}/d.png")
@@ -144,7 +127,7 @@ def test_several_digits_in_a_picture_are_told_but_raw_ones_are_not_counted(table
     assert [row["reason"] for row in table(archive, "--raw")[1]] == [""]
 
 
-def test_bad_files_spoil_no_others(table, tmp_path, drawings, capsys):
+def test_a_bad_file_has_its_error_and_the_others_their_answers(table, tmp_path, drawings, capsys):
     (tmp_path / "in").mkdir()
     for name, drawing in zip("ace", drawings, strict=False):
         Image.fromarray(drawing).save(tmp_path / f"in/{name}.png")
@@ -229,20 +212,18 @@ def test_one_line_and_2(tmp_path, monkeypatch, capsys, tiny_model, drawings, fla
     assert not Path("out.csv").exists()
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_archive_that_breaks_on_the_way_leaves_the_old_table(
-    tmp_path, capsys, tiny_model, processes
-):
+def test_archive_that_breaks_on_the_way_leaves_the_old_table(tmp_path, capsys, tiny_model):
     path = save(tmp_path / "d.npz", np.full((500, 28, 28), 9, np.uint8))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
     output = tmp_path / "out.csv"
     output.write_text("old")
-    flags = ["--model", str(tiny_model), "--raw", "--processes", str(processes)]
-    assert main([str(path), "--output", str(output), *flags]) == 2
-    assert "save it anew" in capsys.readouterr().err
-    assert output.read_text() == "old"
+    for processes in ("1", "2"):
+        flags = ["--model", str(tiny_model), "--raw", "--processes", processes]
+        assert main([str(path), "--output", str(output), *flags]) == 2
+        assert "save it anew" in capsys.readouterr().err
+        assert output.read_text() == "old"
 
 
 def test_full_disk_is_one_line_and_2(tmp_path, capsys, tiny_model, drawings):
@@ -280,7 +261,7 @@ def wait_for_rows(process, output):
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_run_leaves_no_table_and_no_process(tmp_path, tiny_model, number, processes):
-    path = save(tmp_path / "d.npz", np.zeros((300_000, 28, 28), np.uint8))
+    path = save(tmp_path / "d.npz", np.ones((300_000, 28, 28), np.uint8))
     output = tmp_path / "out.csv"
     flags = ["--model", tiny_model, "--raw", "--processes", processes]
     with started(path, "--output", output, *flags) as process:
@@ -295,7 +276,7 @@ def test_stopped_run_leaves_no_table_and_no_process(tmp_path, tiny_model, number
 
 
 def test_ctrl_c_is_for_the_parent_alone(tmp_path, tiny_model):
-    path = save(tmp_path / "d.npz", np.zeros((300_000, 28, 28), np.uint8))
+    path = save(tmp_path / "d.npz", np.ones((300_000, 28, 28), np.uint8))
     flags = ["--model", tiny_model, "--raw", "--processes", 2]
     with started(path, "--output", tmp_path / "out.csv", *flags) as process:
         _, worker = wait_for_rows(process, tmp_path / "out.csv")
@@ -307,7 +288,7 @@ def test_ctrl_c_is_for_the_parent_alone(tmp_path, tiny_model):
 
 
 def test_dead_worker_is_one_line_and_2(tmp_path, tiny_model):
-    path = save(tmp_path / "d.npz", np.zeros((300_000, 28, 28), np.uint8))
+    path = save(tmp_path / "d.npz", np.ones((300_000, 28, 28), np.uint8))
     flags = ["--model", tiny_model, "--raw", "--processes", 2]
     with started(path, "--output", tmp_path / "out.csv", *flags) as process:
         _, worker = wait_for_rows(process, tmp_path / "out.csv")
@@ -318,15 +299,14 @@ def test_dead_worker_is_one_line_and_2(tmp_path, tiny_model):
     assert text.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["serving.server", "serving.batch"])
-def test_numpy_finds_one_thread_set_when_it_is_imported(module):
+def test_numpy_finds_one_thread_set_when_it_is_imported():
     code = (
         "import os, sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'numpy':\n"
         "            print(os.environ.get('OPENBLAS_NUM_THREADS'))\n"
-        f"sys.meta_path.insert(0, Watch())\nimport {module}"
+        "sys.meta_path.insert(0, Watch())\nimport serving.batch.__main__"
     )
     environ = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     command = [sys.executable, "-c", code]
@@ -336,19 +316,17 @@ def test_numpy_finds_one_thread_set_when_it_is_imported(module):
     assert result.stdout.split() == ["1"]
 
 
-@pytest.mark.parametrize("others", ["", f"{os.pathsep}other.onnx"])
-def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, others):
+def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, capsys):
     model = save_tiny_model(tmp_path / "m.onnx", doubts=True)
-    monkeypatch.setenv("SCANLINE_MODEL", f"{model}{others}")
-    path = save(tmp_path / "d.npz", drawings)
-    assert main([str(path), "--output", str(tmp_path / "out.csv")]) == 0
-    with (tmp_path / "out.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert_read(rows, [preprocess(drawing).image for drawing in drawings], model)
-
-
-def test_an_empty_variable_is_told(monkeypatch, capsys):
+    command = [str(save(tmp_path / "d.npz", drawings)), "--output", str(tmp_path / "out.csv")]
+    for others in ("", f"{os.pathsep}other.onnx"):
+        monkeypatch.setenv("SCANLINE_MODEL", f"{model}{others}")
+        assert main(command) == 0
+        with (tmp_path / "out.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert_read(rows, [preprocess(drawing).image for drawing in drawings], model)
+    capsys.readouterr()
     monkeypatch.setenv("SCANLINE_MODEL", " ")
     with pytest.raises(SystemExit, match="2"):
-        main(["d.npz", "--output", "out.csv"])
+        main(command)
     assert "SCANLINE_MODEL: a value is needed" in capsys.readouterr().err
