@@ -1,1 +1,3 @@
-"""What the network is and what it computes; see ``README.md`` for the file map."""
+"""What the network is, and what it computes."""
+
+__version__ = "0.2.0"

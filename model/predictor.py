@@ -9,10 +9,11 @@ import numpy as np
 import onnxruntime as ort
 
 from model import cards, reference, signature
+from model.cards import RELEASE
 from model.verdict import Thresholds
 from model.weights import Network, load_arrays
 
-RELEASE = Path(__file__).resolve().parent / "release"
+ONNXRUNTIME_VERSION = ort.__version__
 DEFAULT = "scanline"  # the network that answers where nobody chooses
 VERSION = "1"  # of a network whose file names none
 _SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give

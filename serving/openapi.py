@@ -1,4 +1,4 @@
-"""Examples of answers in /docs: what a client meets, good and bad."""
+"""What /docs shows beside the routes: examples of answers, good and bad, and the keys."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from model.images.files import FORMATS
 from model.predictor import VERSION
 from model.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 from serving.classify import result
-from serving.inference.model_paths import OF_VERSION
+from serving.http.health import is_health
+from serving.inference.rest import OF_VERSION
 from serving.inference.schemas import NAME
 from serving.inference.tensors import FP32
 
@@ -70,8 +71,16 @@ _EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def add_examples(app: FastAPI) -> None:
-    """Have the OpenAPI document of `app` show them.
+# The three ways to bring a key; one of them is enough.
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "password": {"type": "http", "scheme": "basic", "description": "any name; the key"},
+}
+
+
+def complete(app: FastAPI, needs_key: bool) -> None:
+    """Have the OpenAPI document of `app` show the examples and, if it `needs_key`, say so.
 
     Afterwards, since FastAPI leaves every null out of its document, and so ``"reason": null``.
     """
@@ -87,6 +96,13 @@ def add_examples(app: FastAPI) -> None:
                     content["examples"] = {
                         name: {"value": value} for name, value in examples.items()
                     }
+        if needs_key:
+            document["components"]["securitySchemes"] = _SCHEMES
+            document["security"] = [{name: []} for name in _SCHEMES]
+            for path, operations in document["paths"].items():
+                if is_health(path):
+                    for operation in operations.values():
+                        operation["security"] = []
         return document
 
     app.openapi = described

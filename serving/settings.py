@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from model.predictor import RELEASE
+from model.cards import RELEASE
 from serving import values
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -109,6 +109,10 @@ class Settings:
         default=10,
         metadata=_by(values.whole(1, 3600), "longest time after that for requests in flight"),
     )
+    root_path: str = field(
+        default="",
+        metadata=_by(values.text, "path under which a proxy shows the server, as /scanline"),
+    )
     workers: int = field(
         default=1, metadata=_by(values.whole(1, 256), "processes; several need --no-ui")
     )
@@ -147,6 +151,10 @@ class Settings:
             values.one_of(LOG_FORMATS), "text for people, or json: an object on each line"
         ),
     )
+
+    @property
+    def key_names(self) -> dict[str, str]:
+        return {key: f"key-{n}" for n, key in enumerate(self.api_key, 1)}
 
     @classmethod
     def parse(

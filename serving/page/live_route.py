@@ -1,6 +1,6 @@
 """The live view's WebSocket; `serving.page.stream` has its messages.
 
-One stream more than `add_stream` allows is refused by 503 in place of the handshake.
+One stream more than `add_stream` allows is told so, and closed with the code 1013.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ from typing import Any
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from model.predictor import ModelError
-from serving.http.errors import broken_model, json_answer
-from serving.http.limits import RETRY_SECONDS
+from serving.http.errors import broken_model
 from serving.inference.models import Models, UnknownModelError
 from serving.page.stream import NO_MODEL, PATH, Reader, StrokesError
+
+TRY_AGAIN_LATER = 1013  # close code: IANA's WebSocket registry
 
 
 def add_stream(app: FastAPI, models: Models, most: int) -> None:
@@ -23,9 +24,10 @@ def add_stream(app: FastAPI, models: Models, most: int) -> None:
     @app.websocket(PATH)
     async def live(socket: WebSocket, model: str | None = None) -> None:
         if len(open_streams) >= most:
-            error = {"error": f"{most} live views are open, which is the limit: try again later"}
-            retry = {"Retry-After": str(RETRY_SECONDS)}
-            await socket.send_denial_response(json_answer(error, 503, retry))
+            await socket.accept()
+            error = f"{most} live views are open, which is the limit: try again later"
+            await _send(socket, {"error": error})
+            await socket.close(TRY_AGAIN_LATER)
             return
         open_streams.add(socket)
         try:
