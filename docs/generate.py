@@ -24,6 +24,7 @@ NOTES = {
     "serving/page/static/drawing": "the pad, examples, pictures and the camera",
     "serving/page/static/reading": "hidden states, belief and answer, row by row",
     "serving/page/static/explain": "why: gradients, erased rows and strokes, one unit",
+    "serving/page/static/core/dom.js": "small helpers for elements, texts and events",
     "serving/page/static/compare": "a second network on the same drawing",
     "serving/page/static/export": "link, poster, numbers, code",
     "serving/page/static/lab": "the exercise sheet",
@@ -127,7 +128,7 @@ def files() -> str:
             folder = path.parent
             purpose = NOTES.get(folder.as_posix()) or _sentence(ROOT / folder / "__init__.py")
             lines += ["", f"**`{folder.as_posix()}/`**" + (f" – {purpose}" if purpose else ""), ""]
-        lines.append(f"- `{path.name}` {_sentence(ROOT / path)}")
+        lines.append(f"- `{path.name}` {NOTES.get(path.as_posix()) or _sentence(ROOT / path)}")
     return "\n".join(lines[1:])
 
 
