@@ -89,9 +89,9 @@ bench-serving: $(VENV)/.full  ## measure the service beside others, its start, k
 	$(BIN)/python benchmarks/serving/start.py
 	$(BIN)/python benchmarks/serving/kill.py
 
-proto: $(VENV)/.full  ## write serving/inference/proto's descriptors anew
-	$(BIN)/python -m grpc_tools.protoc -I serving/inference/proto \
-		--descriptor_set_out=serving/inference/proto/open_inference.binpb open_inference.proto
+proto: $(VENV)/.full  ## write the Python modules of serving/inference/proto anew
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
+		serving/inference/proto/open_inference.proto
 
 lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
 	$(BIN)/python -m pip install -q uv==0.13.9
