@@ -41,7 +41,7 @@ image:  ## build the container; TARGET=api: without the page
 		"(apt-get install podman), or name its command by ENGINE="; exit 2; }
 	$(ENGINE) build $(if $(filter podman buildah,$(notdir $(ENGINE))),--format docker) \
 		-t $(IMAGE) --target $(TARGET) \
-		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg VERSION=$$(sed -n 's/^__version__ = "\([^"]*\)".*/\1/p' model/__init__.py) \
 		--build-arg REVISION=$$(git describe --always --abbrev=40 --dirty --exclude='*') \
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) --build-arg SOURCE=$(SOURCE) $(ARGS) .
 IMAGE ?= scanline

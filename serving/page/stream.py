@@ -45,10 +45,8 @@ from typing import NamedTuple
 import numpy as np
 
 from model import signature
-from model.images.digit_count import preprocess_counted
-from model.images.strokes import render
+from model.prediction import predictions, prepare_strokes
 from model.predictor import Predictor
-from model.verdict import judge
 
 PATH = "/live"
 NO_MODEL = 4404  # close code: of the range for applications, after HTTP's 404
@@ -142,14 +140,18 @@ class Input(NamedTuple):
     """A drawing as the network gets it.
 
     `image` is float32 (28, 28), 0 (page) to 255 (ink); `strokes` are `read_strokes`'s, None
-    where the page sent a picture's prepared rows; `digits` is how many they seem to show.
+    where the page sent a picture's prepared rows; `digits` is how many they seem to show, 0
+    without ink.
     """
 
     sequence: int
     image: np.ndarray
-    has_ink: bool
     strokes: list[np.ndarray] | None
-    digits: int = 1
+    digits: int
+
+    @property
+    def has_ink(self) -> bool:
+        return self.digits > 0
 
 
 def read_input(message: bytes) -> Input:
@@ -160,8 +162,8 @@ def read_input(message: bytes) -> Input:
     """
     if len(message) < _HEAD.size or _HEAD.unpack_from(message)[1] != ROWS:
         sequence, strokes = read_strokes(message)
-        seen, digits = preprocess_counted(render(strokes))
-        return Input(sequence, seen.image, seen.has_ink, strokes, digits)
+        rows, digits = prepare_strokes(strokes)
+        return Input(sequence, rows, strokes, digits)
     [sequence, _] = _HEAD.unpack_from(message)
     if len(message) != _HEAD.size + _PIXELS:
         raise StrokesError(
@@ -169,7 +171,7 @@ def read_input(message: bytes) -> Input:
         )
     pixels = np.frombuffer(message, np.uint8, offset=_HEAD.size)
     image = pixels.reshape(signature.STEPS, signature.PIXELS).astype(np.float32)
-    return Input(sequence, image, bool(image.any()), None)
+    return Input(sequence, image, None, int(image.any()))
 
 
 def pack_frame(header: dict, tensors: dict[str, np.ndarray]) -> bytes:
@@ -189,22 +191,16 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
     """
     started = time.perf_counter()
     seen = read_input(message)
-    tensors = {IMAGE: seen.image}
-    tensors |= {name: array[0] for name, array in predictor.run(seen.image[None]).items()}
-    score = tensors.get(signature.SCORE)
-    verdict = judge(
-        tensors[signature.PROBABILITIES] if seen.has_ink else None,
-        None if score is None else float(score[0]),
-        predictor.thresholds,
-        seen.digits,
-    )
+    outputs = predictor.run(seen.image[None])
+    tensors = {IMAGE: seen.image} | {name: array[0] for name, array in outputs.items()}
+    [answer] = predictions(outputs, predictor.thresholds, seen.digits)
     header = {
         "sequence": seen.sequence,
         "has_ink": seen.has_ink,
         "verdict": {
-            "rejected": verdict.rejected,
-            "reason": verdict.reason,
-            "between": verdict.between,
+            "rejected": answer.verdict.rejected,
+            "reason": answer.verdict.reason,
+            "between": answer.verdict.between,
         },
         "milliseconds": round(1000 * (time.perf_counter() - started), 3),
     }
