@@ -19,7 +19,7 @@ READY = "/v2/health/ready"
 def haproxy(service: str, **variables: str):
     """HAProxy before the service at ``host:port``; gives its own port once it answers."""
     port = free_port()
-    own = {"SCANLINE_HTTP": service, "PROXY_HTTP": f"127.0.0.1:{port}", "PROXY_MAXCONN": "2000"}
+    own = {"SERVICE_HTTP": service, "PROXY_HTTP": f"127.0.0.1:{port}", "PROXY_MAXCONN": "2000"}
     with subprocess.Popen(["haproxy", "-db", "-f", CONFIG], env=os.environ | own | variables) as it:
         try:
             wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}{READY}").status_code == 200)

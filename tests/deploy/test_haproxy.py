@@ -95,7 +95,7 @@ def test_grpc_passes(tiny_model):
     variables = {"PROXY_GRPC": f"127.0.0.1:{port}"}
     with (
         live_server("--model", str(tiny_model)) as service,
-        haproxy(service.http, SCANLINE_GRPC=service.grpc, **variables),
+        haproxy(service.http, SERVICE_GRPC=service.grpc, **variables),
         grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         ready = channel.unary_unary(f"/{grpc_codec.SERVICE}/ServerReady")(b"", timeout=30)
@@ -183,7 +183,7 @@ def test_a_service_that_ends_loses_nothing(tiny_model):
     one, two = (serving("--model", str(tiny_model)) for _ in range(2))
     with one as ending, two as staying:
         first, second = (url_of(each).removeprefix("http://") for each in (ending, staying))
-        with haproxy(first, SCANLINE_HTTP_2=second) as port, ThreadPoolExecutor(16) as pool:
+        with haproxy(first, SERVICE_HTTP_2=second) as port, ThreadPoolExecutor(16) as pool:
             calling = [pool.submit(call, port) for _ in range(16)]
             try:
                 wait_for(lambda: seen[200] > 500)
