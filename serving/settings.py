@@ -144,18 +144,19 @@ class Settings(BaseSettings):
     # Two batches of `serving.inference.batcher`: one is computed while the next one gathers. By
     # Little's law nobody then waits longer than 64 / 4,000 a second = 16 ms for a core.
     max_concurrency: int = _whole(
-        64, 1, 65536, "most POST requests inside at a time; others are told 503 at once"
+        64, 1, 65536, "most concurrent POST requests; further ones are answered by 503 at once"
     )
     max_heavy: int = _whole(
         16,
         1,
         65536,
-        "of them, most that bring pictures, what is compressed, or more than 64 kB, and wait for "
-        "threads",
+        "most of them that have pictures, compressed bodies, or more than 64 kB",
     )
     # Each answer takes about 5 ms of a core (measured): even if somebody draws in all of them
     # at once, each page follows the pen within a third of a second.
-    max_live: int = _whole(64, 1, 65536, "most live views open at a time; others are told 503")
+    max_live: int = _whole(
+        64, 1, 65536, "most live views open at a time; further ones are closed with the code 1013"
+    )
     max_connections: int = _whole(
         4096,
         1,
