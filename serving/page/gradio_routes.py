@@ -62,9 +62,7 @@ class OpenRoutes:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             allowed = OPEN.get(scope["method"])
             if allowed is None or not allowed.fullmatch(path):
-                error = (
-                    f"nothing at {path[:80]}: POST /classify reads pictures, /docs lists the API"
-                )
+                error = f"nothing at {path[:80]}: /docs lists the API"
                 await json_answer({"error": error}, 404)(scope, receive, send)
                 return
             if scope["method"] == "POST" and _CALLS.fullmatch(path):
