@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto docs lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -89,9 +89,12 @@ bench-serving: $(VENV)/.full  ## measure the service beside others, its start, k
 	$(BIN)/python benchmarks/serving/start.py
 	$(BIN)/python benchmarks/serving/kill.py
 
-proto: $(VENV)/.full  ## write serving/inference/proto's descriptors anew
-	$(BIN)/python -m grpc_tools.protoc -I serving/inference/proto \
-		--descriptor_set_out=serving/inference/proto/open_inference.binpb open_inference.proto
+proto: $(VENV)/.full  ## write the Python modules of serving/inference/proto anew
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
+		serving/inference/proto/open_inference.proto
+
+docs: $(VENV)/.full  ## write settings, import graph and file map into docs/
+	$(BIN)/python -m docs.generate
 
 lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
 	$(BIN)/python -m pip install -q uv==0.13.9

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+RELEASE = Path(__file__).resolve().parent / "release"  # the networks that come with this code
 NAME = "card.json"  # of the one network of a folder
 
 

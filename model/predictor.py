@@ -16,12 +16,12 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; 1.32 repo
 import onnxruntime as ort
 
 from model import cards, reference, signature
+from model.cards import RELEASE
 from model.prediction import Prediction, Prepared, predictions
 from model.verdict import NO_INK, Thresholds, Verdict
 from model.weights import Network, load_arrays
 
 RUNTIME_VERSION = ort.__version__
-RELEASE = Path(__file__).resolve().parent / "release"
 DEFAULT = "scanline"  # the network that answers where nobody chooses
 VERSION = "1"  # of a network whose file names none
 _SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give

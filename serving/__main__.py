@@ -19,11 +19,10 @@ def main() -> None:
     from serving.settings import Settings
 
     try:
-        code = serve(Settings.parse())
+        serve(Settings.parse())
     except StartError as error:
         print(f"python -m serving: {' '.join(str(error).split())}", file=sys.stderr)
-        code = 2
-    sys.exit(code)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from fastapi import FastAPI, Query, Request, Response
 
 from model.images.files import PictureError
 from serving.classify import classify
-from serving.http.bodies import image_files
 from serving.http.errors import json_answer
+from serving.http.forms import image_files
 from serving.http.metrics import Metrics
-from serving.http.request_log import NETWORK
+from serving.http.request_log import MODEL
 from serving.inference import schemas
 from serving.inference.models import Models
 from serving.settings import Settings
@@ -57,7 +57,7 @@ def add_classify(
         Among several files a bad one has an `error` in its place and spoils no other.
         """
         predictor = models.choose(model)
-        request.scope[NETWORK] = predictor.name
+        request.scope[MODEL] = predictor.name
         files = await image_files(request, settings.max_batch)
         computed = partial(watch.inferred, predictor.name)
         work = partial(classify, files, predictor, settings.max_pixels, decoded, computed)

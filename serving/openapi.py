@@ -1,4 +1,4 @@
-"""Examples of answers in /docs: what a client meets, good and bad."""
+"""What /docs shows beside the routes: examples of answers, good and bad, and the keys."""
 
 from typing import Any
 
@@ -7,10 +7,12 @@ from fastapi import FastAPI
 
 from model import signature
 from model.images.files import FORMATS
+from model.prediction import predictions
 from model.predictor import VERSION
 from model.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 from serving.classify import result
-from serving.inference.model_paths import OF_VERSION
+from serving.http.health import is_health
+from serving.inference.rest import OF_VERSION
 from serving.inference.schemas import NAME
 from serving.inference.tensors import FP32
 
@@ -23,12 +25,14 @@ def _probabilities(digits: dict[int, float]) -> np.ndarray:
     return np.array([digits.get(d, rest) for d in range(signature.DIGITS)]).round(4)
 
 
-def _answer(
-    file: str, digits: dict[int, float] | None, score: float | None, seen: int = 1
-) -> dict[str, Any]:
+def _answer(file: str, digits: dict[int, float], score: float, seen: int = 1) -> dict[str, Any]:
     """What the rule makes of an answer, in a picture that seems to show `seen` digits."""
-    probabilities = _probabilities(digits) if digits else None
-    return result(file, probabilities, score, Thresholds(score=0.7, confidence=0.6), seen)
+    outputs = {
+        signature.PROBABILITIES: _probabilities(digits)[None],
+        signature.SCORE: np.array([[score]]),
+    }
+    [answer] = predictions(outputs, Thresholds(score=0.7, confidence=0.6), seen)
+    return result(file, answer)
 
 
 _SEVEN = {7: 0.9928}
@@ -39,7 +43,7 @@ _RESULTS = {
     "not sure": [_answer("four-or-nine.png", {4: 0.5, 9: 0.46}, 0.0954)],
     SEVERAL_DIGITS: [_answer("forty-two.png", {4: 0.6512}, 0.4127, seen=2)],
     NOT_A_DIGIT: [_answer("smiley.png", {8: 0.7976}, 0.9712)],
-    NO_INK: [_answer("blank.png", None, None)],
+    NO_INK: [_answer("blank.png", {0: 0.1}, 0, seen=0)],
     "one of two files cannot be read": [_ACCEPTED, {"file": "notes.txt", "error": _NO_IMAGE}],
 }
 _OUTPUT = {
@@ -70,8 +74,16 @@ _EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def add_examples(app: FastAPI) -> None:
-    """Have the OpenAPI document of `app` show them.
+# The three ways to bring a key; one of them is enough.
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "password": {"type": "http", "scheme": "basic", "description": "any name; the key"},
+}
+
+
+def complete(app: FastAPI, needs_key: bool) -> None:
+    """Have the OpenAPI document of `app` show the examples and, if it `needs_key`, say so.
 
     Afterwards, since FastAPI leaves every null out of its document, and so ``"reason": null``.
     """
@@ -87,6 +99,13 @@ def add_examples(app: FastAPI) -> None:
                     content["examples"] = {
                         name: {"value": value} for name, value in examples.items()
                     }
+        if needs_key:
+            document["components"]["securitySchemes"] = _SCHEMES
+            document["security"] = [{name: []} for name in _SCHEMES]
+            for path, operations in document["paths"].items():
+                if is_health(path):
+                    for operation in operations.values():
+                        operation["security"] = []
         return document
 
     app.openapi = described

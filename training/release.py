@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from model import cards
+from model.cards import RELEASE
 from model.files import write_json
 from training import card
 from training.errors import TrainingError
 
-RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
 INDEX = "README.md"
 _NAME = re.compile(r"(?!readme$)[a-z0-9][a-z0-9_-]{0,63}")  # in file names and in URLs
 

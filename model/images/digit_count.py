@@ -22,7 +22,7 @@ def count_digits(ink: np.ndarray) -> int:
     rows = _parts(mask.any(axis=1), _GAP_BELOW * len(mask))
     beside = [np.ptp(np.flatnonzero(mask[:, part].any(axis=1))) + 1 for part in columns]
     below = [len(part) for part in rows]
-    return max(sum(h >= _WHOLE * max(heights) for h in heights) for heights in (beside, below))
+    return int(max(sum(h >= _WHOLE * max(heights) for h in heights) for heights in (beside, below)))
 
 
 def _parts(inked: np.ndarray, gap: float) -> list[np.ndarray]:

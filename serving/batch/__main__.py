@@ -16,7 +16,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import multiprocessing
 import signal
 import sys
-from argparse import ArgumentTypeError
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -31,8 +30,7 @@ from model.predictor import ModelError
 from serving.batch.inputs import Input, InputError, Item, open_input
 from serving.batch.table import COLUMNS, Reader, Rows, start_worker, work
 from serving.inference.models import find
-from serving.settings import Parser, Settings, variable_of
-from serving.values import paths, whole
+from serving.settings import Parser, Settings, paths, variable_of, whole
 
 STOPPED = 130
 _OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")
@@ -182,8 +180,8 @@ def _parser() -> Parser:
     )
     variable = variable_of("model")
     try:
-        networks = paths(os.environ[variable]) if variable in os.environ else Settings.model
-    except ArgumentTypeError as error:
+        networks = paths(os.environ[variable]) if variable in os.environ else Settings().model
+    except ValueError as error:
         parser.error(f"{variable}: {error}")
     parser.add_argument(
         "--model",

@@ -71,7 +71,7 @@ class Reader:
 
     def _prepare(self, image: Path | np.ndarray) -> Prepared:
         if isinstance(image, Path):
-            image = open_picture(image.read_bytes(), Settings.max_pixels)
+            image = open_picture(image.read_bytes(), Settings().max_pixels)
             if self._raw:
                 if image.mode not in _PLAIN_MODES or "transparency" in image.info:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")

@@ -4,61 +4,56 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.errors import json_answer
-from serving.http.limits import READINESS, is_health
-from serving.inference.infer import LENGTH_HEADER
-from serving.inference.models import Models
-from serving.settings import Settings
+from serving.http.health import READINESS, is_health
+from serving.http.limits import refuse
+
+KEY_NAME = "scanline.key"  # in a request's scope: the name of its key
 
 _NO_KEY = (
     "an API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`; "
     "a browser asks for it: any user name, and the key as password"
 )
 _NOT_READY = "not ready, or not here: a call with an API key is told more"
-# As OpenAPI describes the three ways to bring a key; one of them is enough.
-_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "password": {"type": "http", "scheme": "basic", "description": "any name; the key"},
-}
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _COOKIE = "scanline"
 
 
 class Keys:
-    """The keys that are let in, and what stands for each in a cookie."""
+    """The keys that are let in, by name, and what stands for each in a cookie."""
 
-    def __init__(self, keys: Sequence[str]):
-        self._keys = [key.encode() for key in keys]
-        self._tokens = [
-            hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode()
-            for key in self._keys
-        ]
+    def __init__(self, names: Mapping[str, str]):
+        self._names = {key.encode(): name for key, name in names.items()}
+        self._tokens = {
+            hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode(): name
+            for key, name in self._names.items()
+        }
 
-    def token(self, key: bytes) -> bytes | None:
-        """What a browser may keep in place of `key`; None where that is not one of them."""
-        # All are compared, in constant time each: how long it takes says nothing.
-        found = [hmac.compare_digest(key, known) for known in self._keys]
-        return self._tokens[found.index(True)] if any(found) else None
+    def name_of(self, key: bytes) -> str | None:
+        """The name of `key`; None where it is not one of them."""
+        return _find(self._names, key)
 
-    def admit(self, headers: Headers) -> bool:
-        """Whether they bring a key as programs do, not as a password or cookie."""
-        by_password, given = _given(headers)
-        return not by_password and self.token(given) is not None
+    def name_of_token(self, token: bytes) -> str | None:
+        """The same for what a browser keeps in place of a key."""
+        return _find(self._tokens, token)
 
-    def knows_token(self, token: bytes) -> bool:
-        return any([hmac.compare_digest(token, known) for known in self._tokens])  # noqa: C419
+    def token(self, name: str) -> bytes:
+        """What a browser may keep in place of the key called `name`."""
+        return next(token for token, known in self._tokens.items() if known == name)
+
+
+def _find(names: Mapping[bytes, str], given: bytes) -> str | None:
+    # All are compared, in constant time each: how long it takes says nothing.
+    found = [name for known, name in names.items() if hmac.compare_digest(given, known)]
+    return found[0] if found else None
 
 
 class KeyGuard:
@@ -68,40 +63,47 @@ class KeyGuard:
     Browsers know how to ask for a name and a password (RFC 7617): the key is the password.
     They get a cookie then, because not every browser sends a password with a WebSocket's
     handshake.
+
+    Args:
+        app: the application.
+        keys: that are let in.
+        is_waiting: whether a network's name is known, but the network not yet in memory.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str], models: Models):
+    def __init__(self, app: ASGIApp, keys: Keys, is_waiting: Callable[[str], bool]):
         self._app = app
-        self._keys = Keys(keys)
-        self._models = models
+        self._keys = keys
+        self._is_waiting = is_waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or scope["path"].startswith("/v2/health/"):
+        if scope["type"] == "lifespan" or scope["path"].startswith("/v2/health/"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        by_password, given = _given(headers)
-        token = self._keys.token(given)
-        if token is None and not self._keys.knows_token(_cookie(headers)):
-            if scope["type"] == "http" and is_health(scope["path"]):
-                await self._tell_readiness(scope, receive, send)
-                return
+        by_password, given = given_key(headers)
+        name = self._keys.name_of(given)
+        by_password = by_password and name is not None
+        name = name or self._keys.name_of_token(_cookie(headers))
+        if name is None:
+            await self._without_key(scope, receive, send)
+            return
+        scope[KEY_NAME] = name
+        if by_password and scope["type"] == "http":
+            send = _with_cookie(send, self._keys.token(name), scope["scheme"] == "https")
+        await self._app(scope, receive, send)
+
+    async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await refuse(scope, send, 401, _NO_KEY)
+        elif not is_health(scope["path"]):
             refusal = json_answer({"error": _NO_KEY}, 401)
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
-            refusal.headers["Connection"] = "close"  # the body is not read
-            await _refuse(refusal, scope, receive, send)
-            return
-        if token and by_password and scope["type"] == "http":
-            send = _with_cookie(send, token.decode(), scope["scheme"] == "https")
-        await self._app(scope, receive, send)
-
-    async def _tell_readiness(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = READINESS.fullmatch(scope["path"])["model"]
-        if name in self._models and name not in [known.name for known in self._models.loaded]:
+            await refusal(scope, receive, send)
+        elif self._is_waiting(READINESS.fullmatch(scope["path"])["model"]):
             await json_answer({"error": _NOT_READY}, 503)(scope, receive, send)
-            return
-        await self._app(scope, receive, _wordless(send))
+        else:
+            await self._app(scope, receive, _wordless(send))
 
 
 class OriginGuard:
@@ -111,7 +113,7 @@ class OriginGuard:
     (RFC 6455, 10.2): the server must look who asks.
 
     Args:
-        app: what is guarded.
+        app: the application.
         allowed: other sites' origins, ``https://example.org``, or ``*``.
     """
 
@@ -120,16 +122,17 @@ class OriginGuard:
         self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and not self._admits(Headers(scope=scope)):
+        if scope["type"] == "websocket" and not self.admits(Headers(scope=scope)):
             message = (
                 "a page of another site may not open this stream: list that site in "
                 "SCANLINE_CORS_ORIGINS, or have the proxy before this server pass Host on"
             )
-            await _refuse(json_answer({"error": message}, 403), scope, receive, send)
+            await refuse(scope, send, 403, message)
             return
         await self._app(scope, receive, send)
 
-    def _admits(self, headers: Headers) -> bool:
+    def admits(self, headers: Headers) -> bool:
+        """Whether the page that sends `headers`, if it is one, may open a WebSocket."""
         origin = headers.get("origin")
         if origin is None or origin in self._allowed or "*" in self._allowed:
             return True
@@ -152,7 +155,7 @@ def _site(url: str) -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname and port else None
 
 
-def _given(headers: Headers) -> tuple[bool, bytes]:
+def given_key(headers: Headers) -> tuple[bool, bytes]:
     """Whether it came as a password, and the key that a request brings; empty where none."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -174,14 +177,13 @@ def _cookie(headers: Headers) -> bytes:
     return found.value.encode() if found else b""
 
 
-def _with_cookie(send: Send, token: str, is_secure: bool) -> Send:
-    cookie = f"{_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
-    cookie += "; Secure" if is_secure else ""
+def _with_cookie(send: Send, token: bytes, is_secure: bool) -> Send:
+    cookie = b"%b=%b; Path=/; HttpOnly; SameSite=Strict" % (_COOKIE.encode(), token)
+    cookie += b"; Secure" if is_secure else b""
 
     async def send_cookie(event: Message) -> None:
         if event["type"] == "http.response.start":
-            headers = [*event["headers"], (b"set-cookie", cookie.encode())]
-            event = {**event, "headers": headers}
+            event = {**event, "headers": [*event["headers"], (b"set-cookie", cookie)]}
         await send(event)
 
     return send_cookie
@@ -189,60 +191,17 @@ def _with_cookie(send: Send, token: str, is_secure: bool) -> Send:
 
 def _wordless(send: Send) -> Send:
     """Keep the code of an error, and what says when to come back, but not its words."""
-    words = json_answer({"error": _NOT_READY})
+    words: Response = json_answer({"error": _NOT_READY})
     is_error = False
 
     async def send_wordless(event: Message) -> None:
         nonlocal is_error
         if event["type"] == "http.response.start" and event["status"] >= 400:
             is_error = True
-            kept = [pair for pair in event["headers"] if pair[0] in (b"retry-after", b"connection")]
+            kept = [pair for pair in event["headers"] if pair[0] == b"retry-after"]
             event = {**event, "headers": [*kept, *words.raw_headers]}
         elif is_error:
             event = {"type": "http.response.body", "body": words.body}
         await send(event)
 
     return send_wordless
-
-
-async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get(
-        "extensions", {}
-    ):
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await refusal(scope, receive, send)
-
-
-def describe_keys(app: FastAPI) -> None:
-    """Have the OpenAPI document say that all but health checks need a key."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        document["components"]["securitySchemes"] = _SCHEMES
-        document["security"] = [{name: []} for name in _SCHEMES]
-        for path, operations in document["paths"].items():
-            if is_health(path):
-                for operation in operations.values():
-                    operation["security"] = []
-        return document
-
-    app.openapi = described
-
-
-def guard(app: FastAPI, settings: Settings, models: Models) -> None:
-    """Let in who may call, by `settings`; inside of what this adds stands the rest."""
-    app.add_middleware(OriginGuard, allowed=settings.cors_origins)
-    if settings.api_key:
-        app.add_middleware(KeyGuard, keys=settings.api_key, models=models)
-        describe_keys(app)
-    if settings.cors_origins:
-        # No credentials: another site's page must bring the key itself, not use a visitor's.
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST"),
-            allow_headers=("Authorization", "X-API-Key", "X-Request-Id", LENGTH_HEADER),
-            expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id", LENGTH_HEADER),
-        )

@@ -1,23 +1,33 @@
 """Every error as ``{"error": "..."}`` with its code."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
 from model.images.files import PictureError, PictureTooLargeError, UnknownFormatError
 from model.predictor import ModelError
 from serving.http.logs import request_id
-from serving.inference.endpoints import UnknownVersionError
-from serving.inference.json_codec import ProtocolError
-from serving.inference.models import UnknownModelError
 
 FAILED = "the server failed at this request; its log says more"
+
+
+class RequestError(Exception):
+    """The request is wrong; the message says what to do. Each kind has its HTTP status."""
+
+    status = 400
+
+
+# Of what `model` raises; the first that fits counts.
+_STATUS: dict[type[Exception], int] = {
+    PictureTooLargeError: 413,
+    UnknownFormatError: 415,
+    PictureError: 400,
+}
 
 _log = logging.getLogger("scanline")
 
@@ -33,42 +43,38 @@ def broken_model(error: ModelError) -> str:
     return "this model cannot be used: the server's log says why"
 
 
-def http_error(_: Request, error: StarletteHTTPException) -> Response:
-    """An HTTP error as all errors here are."""
-    return json_answer({"error": error.detail}, error.status_code, error.headers)
+def error_answer(error: Exception) -> Response | None:
+    """What a client is told of `error`; None for one that nobody expected."""
+    if isinstance(error, HTTPException):
+        return json_answer({"error": error.detail}, error.status_code, error.headers)
+    if isinstance(error, ModelError):
+        return json_answer({"error": broken_model(error)}, 503)
+    if isinstance(error, MultiPartException):
+        return json_answer({"error": f"the form cannot be read: {error.message}"}, 400)
+    if isinstance(error, ClientDisconnect):
+        return json_answer({"error": "the client left before its request was complete"}, 400)
+    if isinstance(error, RequestError):
+        return json_answer({"error": str(error)}, error.status)
+    for kind, status in _STATUS.items():
+        if isinstance(error, kind):
+            return json_answer({"error": str(error)}, status)
+    return None
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Give every error that a route may raise its code and its words."""
+    """Give every error that a route of `app` may raise its code and its words."""
 
-    def answer(status: int) -> Callable[[Request, Exception], Response]:
-        def handler(_: Request, error: Exception) -> Response:
-            return json_answer({"error": str(error)}, status)
-
-        return handler
-
-    def form_error(_: Request, error: MultiPartException) -> Response:
-        return json_answer({"error": f"the form cannot be read: {error.message}"}, 400)
-
-    def gone(_: Request, __: ClientDisconnect) -> Response:
-        return json_answer({"error": "the client left before its request was complete"}, 400)
-
-    def unusable(_: Request, error: ModelError) -> Response:
-        return json_answer({"error": broken_model(error)}, 503)
+    def known(_: Request, error: Exception) -> Response:
+        return error_answer(error)
 
     def unexpected(_: Request, __: Exception) -> Response:
         # Starlette raises the exception again after this, so the server logs the traceback.
-        number = request_id.get()  # this answer is sent outside of `serving.http.request_log`
+        number = request_id.get()  # this answer is sent outside of the request log
         return json_answer({"error": FAILED}, 500, {"X-Request-Id": number} if number else None)
 
-    app.add_exception_handler(UnknownModelError, answer(404))
-    app.add_exception_handler(UnknownVersionError, answer(404))
-    app.add_exception_handler(ModelError, unusable)
-    app.add_exception_handler(ProtocolError, answer(400))
-    app.add_exception_handler(PictureError, answer(400))
-    app.add_exception_handler(PictureTooLargeError, answer(413))
-    app.add_exception_handler(UnknownFormatError, answer(415))
-    app.add_exception_handler(StarletteHTTPException, http_error)
-    app.add_exception_handler(MultiPartException, form_error)
-    app.add_exception_handler(ClientDisconnect, gone)
+    for kind in (
+        *(RequestError, *_STATUS, ModelError),
+        *(HTTPException, MultiPartException, ClientDisconnect),
+    ):
+        app.add_exception_handler(kind, known)
     app.add_exception_handler(Exception, unexpected)

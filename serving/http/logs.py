@@ -3,16 +3,13 @@
 All lines but that of `say` go to standard error. With the format ``json`` each is one object on
 one line, with ``timestamp`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, within a request
 its ``request_id``, with an exception its traceback as ``exc_info``, and for a finished request
-what `serving.http.request_log` adds. Neither a client's picture nor an API key is ever written: what
-libraries say about frames, headers and query strings is dropped at every level.
+what `request_log` adds. Neither a client's picture nor an API key is ever written.
 """
 
 import logging
 import logging.config
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -25,12 +22,6 @@ from serving.settings import Settings
 # Of the request that the current task answers.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-_UVICORN = "uvicorn.error"  # despite its name all of uvicorn's lines
-_FLOODS = (
-    "Invalid HTTP request received.",
-    "Unsupported upgrade request.",
-    "Invalid UTF-8 sequence received from client.",
-)
 _log = logging.getLogger("scanline")
 
 
@@ -41,8 +32,7 @@ class JsonLines(JsonFormatter):
         super().__init__(
             ["levelname", "name", "message"],
             rename_fields={"levelname": "level", "name": "logger"},
-            # Of uvicorn: the message in colours, and an object that is no text.
-            reserved_attrs=[*RESERVED_ATTRS, "color_message", "websocket", "suffix"],
+            reserved_attrs=[*RESERVED_ATTRS, "suffix"],
             timestamp=True,
         )
 
@@ -52,18 +42,9 @@ class JsonLines(JsonFormatter):
 
 
 class AddRequest(logging.Filter):
-    """Gives each record the id of the request within which it arose, and drops what is private."""
+    """Gives each record the id of the request within which it arose."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == _UVICORN and (
-            # The frames and headers of WebSockets.
-            record.levelno <= logging.DEBUG
-            # Anybody could fill the log with them; `serving.http.request_log` counts what is no HTTP.
-            or record.msg in _FLOODS
-            # A handshake with its query string: `serving.http.request_log` has a line of its own.
-            or str(record.msg).startswith('%s - "WebSocket ')
-        ):
-            return False
         number = request_id.get()
         record.suffix = f" [{number}]" if number else ""
         if number:
@@ -71,53 +52,35 @@ class AddRequest(logging.Filter):
         return True
 
 
-@contextmanager
-def about(number: str) -> Iterator[None]:
-    """What is logged within belongs to the request with this id."""
-    token = request_id.set(number)
-    try:
-        yield
-    finally:
-        request_id.reset(token)
-
-
-def configure(settings: Settings) -> None:
-    """Set up logging for this process; every worker must do so, before it serves.
-
-    uvicorn is to be given ``log_config=None, log_level=None``, or it undoes this.
-    """
+def configuration(settings: Settings) -> dict[str, Any]:
+    """For `logging.config.dictConfig`: the server applies it in each of its processes."""
     level = settings.log_level.upper()
     # Other libraries tell at these levels what is nobody's business here.
     foreign = "WARNING" if level in ("INFO", "DEBUG") else level
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "filters": {"request": {"()": AddRequest}},
-            "formatters": {
-                "text": {
-                    "()": "uvicorn.logging.DefaultFormatter",
-                    "fmt": "%(levelprefix)s %(message)s%(suffix)s",
-                },
-                "json": {"()": JsonLines},
-            },
-            "handlers": {
-                "stderr": {
-                    "class": "logging.StreamHandler",
-                    "stream": "ext://sys.stderr",
-                    "filters": ["request"],
-                    "formatter": settings.log_format,
-                }
-            },
-            "root": {"level": foreign, "handlers": ["stderr"]},
-            "loggers": {
-                "scanline": {"level": level},
-                "uvicorn": {"level": level, "handlers": [], "propagate": True},
-                _UVICORN: {"level": level},
-                "uvicorn.access": {"handlers": [], "propagate": False},  # has query strings
-            },
-        }
-    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": AddRequest}},
+        "formatters": {
+            "text": {"format": "%(levelname)s: %(message)s%(suffix)s"},
+            "json": {"()": JsonLines},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stderr",
+                "filters": ["request"],
+                "formatter": settings.log_format,
+            }
+        },
+        "root": {"level": foreign, "handlers": ["stderr"]},
+        "loggers": {"scanline": {"level": level}},
+    }
+
+
+def configure(settings: Settings) -> None:
+    """Set up logging for this process."""
+    logging.config.dictConfig(configuration(settings))
     if settings.log_format == "json":
         logging.captureWarnings(True)
         sys.excepthook = _log_uncaught

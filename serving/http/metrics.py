@@ -18,7 +18,7 @@ model server:
 Two differ: a prediction is timed once for each batch, not for each request in it, and the label
 that Triton calls ``model`` (KServe: ``model_name``) is ``model`` here.
 
-Several worker processes write into one folder, which `shared_folder` makes before the first of
+Several worker processes write into one folder, which `serving.server` makes before the first of
 them starts, and each answers for all.
 
 Sources: docs/user_guide/metrics.md of github.com/triton-inference-server/server,
@@ -26,9 +26,8 @@ python/kserve/kserve/metrics.py of github.com/kserve/kserve.
 """
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import platform
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -42,14 +41,15 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
-from serving.http.collectors import LIVE_SUM, Facts, Workers
-from serving.inference.models import Models
+from model import __version__
+from model.predictor import RUNTIME_VERSION, Predictor
 
 PATH = "/metrics"
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
-MEMORY = "/dev/shm"  # on Linux
 BUCKETS = (  # seconds
     *(0.0001, 0.00025, 0.0005),
     *(0.001, 0.0025, 0.005),
@@ -58,6 +58,8 @@ BUCKETS = (  # seconds
     *(1.0, 2.5, 5.0, 10.0),
 )
 
+LIVE_SUM = "livesum"  # of a gauge: over all workers that live; its files have that in their names
+
 disable_created_metrics()  # a line more for each series, which nobody reads
 
 
@@ -65,11 +67,11 @@ class Metrics:
     """Counts and times. Each method may be called from any thread.
 
     Args:
-        models: the networks that ``scanline_model_info`` describes, those loaded so far.
+        loaded: gives the networks that ``scanline_model_info`` describes, those loaded so far.
     """
 
-    def __init__(self, models: Models):
-        self._facts = Facts(models)
+    def __init__(self, loaded: Callable[[], Iterable[Predictor]]):
+        self._facts = _Facts(loaded)
         self._registry = registry = CollectorRegistry()
         registry.register(self._facts)
         ProcessCollector(registry=registry)
@@ -173,8 +175,8 @@ class Metrics:
         registry = self._registry
         if folder := os.environ.get(FOLDER_VARIABLE):
             registry = CollectorRegistry()
+            registry.register(_Workers(Path(folder)))  # first: it forgets workers that are gone
             MultiProcessCollector(registry, folder)
-            registry.register(Workers(Path(folder)))
             registry.register(self._facts)
         return encode(registry), content_type
 
@@ -189,23 +191,60 @@ def add_route(app: FastAPI, watch: Metrics) -> None:
     app.add_route(PATH, scrape, include_in_schema=False)
 
 
-@contextmanager
-def shared_folder() -> Iterator[Path]:
-    """Let worker processes that start within share their metrics.
+class _Facts(Collector):
+    """What runs here: versions, and the networks `loaded` so far."""
 
-    For the parent of several workers, before any of them imports this module. The folder, and
-    with it all counts, goes at the end. It is in memory where that can be: a container's disk
-    may be read-only.
+    def __init__(self, loaded: Callable[[], Iterable[Predictor]]):
+        self._loaded = loaded
+        self._build = {
+            "version": __version__,
+            "python": platform.python_version(),
+            "onnxruntime": RUNTIME_VERSION,
+        }
+
+    def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily(
+            "scanline_build", "Versions of the server and what it runs on.", self._build
+        )
+        networks = InfoMetricFamily(
+            "scanline_model",
+            "Networks loaded so far, with the SHA-256 of their files.",
+            labels=("model", "version", "sha256"),
+        )
+        for predictor in self._loaded():
+            networks.add_metric((predictor.name, predictor.version, predictor.sha256), {})
+        yield networks
+
+
+class _Workers(Collector):
+    """``process_...`` of each worker, labelled by its process id.
+
+    Args:
+        folder: where each has its files.
     """
-    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="scanline-metrics-", dir=memory) as folder:
-        os.environ[FOLDER_VARIABLE] = folder
-        try:
-            yield Path(folder)
-        finally:
-            del os.environ[FOLDER_VARIABLE]
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        merged: dict[str, Metric] = {}
+        for file in sorted(self._folder.glob(f"gauge_{LIVE_SUM}_*.db")):
+            worker = file.stem.rpartition("_")[2]
+            if not _is_alive(int(worker)):  # replaced by another: what it counted stays
+                mark_process_dead(int(worker), str(self._folder))
+                continue
+            for metric in ProcessCollector(pid=lambda pid=worker: pid, registry=None).collect():
+                into = merged.setdefault(
+                    metric.name, Metric(metric.name, metric.documentation, metric.type)
+                )
+                for sample in metric.samples:
+                    into.add_sample(sample.name, {"pid": worker}, sample.value)
+        return merged.values()
 
 
-def worker_died(pid: int) -> None:
-    """Forget a dead worker's gauges; what it counted stays. For the parent."""
-    mark_process_dead(pid, os.environ[FOLDER_VARIABLE])
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

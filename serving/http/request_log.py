@@ -2,48 +2,53 @@
 
 The id is the client's ``X-Request-Id`` if that is up to 128 visible ASCII characters, else a
 new one; the answer carries it, and so does every line logged on the way. A finished request is
-one line at the level info, with its client's address, and what it was told if it was refused;
-health checks and scrapes, which come every few seconds, leave none.
+one line at the level info, with its client's address, the name of its API key, its
+``traceparent`` (W3C Trace Context), and what it was told if it was refused; health checks and
+scrapes, which come every few seconds, leave none.
 """
 
 import logging
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import quote
 
 import orjson
-from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http import logs, metrics
-from serving.http.limits import is_health
+from serving.http.auth import KEY_NAME
+from serving.http.health import is_health
 
 UNMATCHED = "unmatched"  # the route of what no route has taken
 CLIENT_GONE = 499  # nginx's code for an answer that nobody waited for
-SHEDDING = (429, 503)  # where they say when to come again
+OVERLOAD = 503
 REFUSED_HANDSHAKE, ACCEPTED_HANDSHAKE = 403, 101
 HEADER = b"x-request-id"
-NETWORK = "scanline.model"  # in a request's scope, where its path does not name it
+# In a request's scope: the network, where its path does not name it; the route's template,
+# where FastAPI does not say it.
+MODEL, ROUTE = "scanline.model", "scanline.route"
 
 _LOG = logging.getLogger("scanline.access")
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class Access:
+class RequestLog:
     """ASGI middleware for HTTP and WebSockets.
 
     Args:
-        app: what it stands before.
+        app: the application.
         watch: gets the counts and times.
+        fixed: paths without parameters that stand in metrics as they are.
     """
 
-    def __init__(self, app: ASGIApp, watch: metrics.Metrics):
+    def __init__(self, app: ASGIApp, watch: metrics.Metrics, fixed: Collection[str]):
         self._app = app
         self._watch = watch
-        self._routes = _Routes()
+        self._fixed = frozenset(fixed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -57,7 +62,7 @@ class Access:
         header = HEADER, identity(scope["headers"])
         # Not reset: what is logged further out, after an exception, belongs to this request too.
         logs.request_id.set(header[1].decode())
-        path, outer = scope["path"], scope["app"]
+        path = scope["path"]
         is_quiet = path == metrics.PATH or is_health(path)
         status = size = 0
         error: dict[str, str] = {}
@@ -66,14 +71,12 @@ class Access:
             nonlocal status, size
             if event["type"] == "http.response.start":
                 status = event["status"]
-                headers = event.get("headers", ())
-                if status in SHEDDING and not is_quiet and _says_when(headers):
-                    self._watch.shed(status)
-                event = {**event, "headers": [*headers, header]}
+                event["headers"] = [*event.get("headers", ()), header]
             else:
+                body = event.get("body", b"")
                 if status >= 400 and not size and writes_lines():
-                    error.update(_error(event.get("body", b"")))
-                size += len(event.get("body", b""))
+                    error.update(_error(body))
+                size += len(body)
             await send(event)
 
         if not is_quiet:
@@ -86,20 +89,20 @@ class Access:
             raise
         finally:
             seconds = time.perf_counter() - started
+            status = status or CLIENT_GONE
+            route = self._route(scope)
+            self._watch.answered(route, status, seconds)
             if not is_quiet:
                 self._watch.in_flight.dec()
-            status = status or CLIENT_GONE
-            route = self._routes.template(scope, outer)
-            self._watch.answered(route, status, seconds)
-            if not is_quiet and writes_lines():
-                more = {"bytes": size, **_whom(scope), **error}
-                write_line(scope["method"], path, route, status, seconds, more)
+                if status == OVERLOAD:
+                    self._watch.shed(status)
+                if writes_lines():
+                    more = {"bytes": size, **facts(scope), **error}
+                    _write_line(scope["method"], path, route, status, seconds, more)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         header = HEADER, identity(scope["headers"])
-        # Not reset: what is logged further out, after an exception, belongs to this request too.
         logs.request_id.set(header[1].decode())
-        path, outer = scope["path"], scope["app"]
         status = REFUSED_HANDSHAKE
         drawings = 0
         started = arrived = time.perf_counter()
@@ -119,10 +122,7 @@ class Access:
             elif event["type"] == "websocket.accept":
                 status = ACCEPTED_HANDSHAKE
                 self._watch.live_connections.inc()
-                event = {**event, "headers": [*event.get("headers", ()), header]}
-            elif event["type"] == "websocket.http.response.start":
-                status = event["status"]
-                event = {**event, "headers": [*event.get("headers", ()), header]}
+                event["headers"] = [*event.get("headers", ()), header]
             await send(event)
 
         try:
@@ -133,35 +133,32 @@ class Access:
         finally:
             if status == ACCEPTED_HANDSHAKE:
                 self._watch.live_connections.dec()
-            route = self._routes.template(scope, outer)
+            route = self._route(scope)
             self._watch.connected(route, status)
             if writes_lines():
                 seconds = time.perf_counter() - started
-                more = {"drawings": drawings, **_whom(scope)}
-                write_line("WEBSOCKET", path, route, status, seconds, more)
+                more = {"drawings": drawings, **facts(scope)}
+                _write_line("WEBSOCKET", scope["path"], route, status, seconds, more)
 
-
-def refused(watch: metrics.Metrics, status: int) -> None:
-    """Count and log what was answered before it was a request: no HTTP, or a head without end."""
-    logs.request_id.set(None)
-    watch.answered(UNMATCHED, status, 0.0)
-    if writes_lines():
-        write_line("-", "-", UNMATCHED, status, 0.0, {})
-
-
-def shed(watch: metrics.Metrics) -> None:
-    """Count what `serving.turnstile` has refused; thousands of lines a second would help nobody."""
-    watch.shed(503)
-    watch.answered(UNMATCHED, 503, 0.0)
+    def _route(self, scope: Scope) -> str:
+        """The template of the route that has answered, such as ``/v2/models/{model}/infer``:
+        never a path as a client wrote it, or series would grow without end."""
+        if (known := scope.get(ROUTE)) is not None:
+            return known
+        if (route := scope.get("route")) is not None:
+            return route.path
+        path = scope["path"]
+        if path.startswith("/live/"):
+            return "/live/{path}"
+        return path if path in self._fixed else UNMATCHED
 
 
 def identity(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The id of the request that has these `headers`."""
-    chosen = None
     for name, value in headers:
         if name == HEADER and _SANE_ID.fullmatch(value):
-            chosen = value
-    return chosen or os.urandom(16).hex().encode()
+            return value
+    return os.urandom(16).hex().encode()
 
 
 def writes_lines() -> bool:
@@ -169,15 +166,18 @@ def writes_lines() -> bool:
     return _LOG.isEnabledFor(logging.INFO)
 
 
-def _says_when(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"retry-after" for name, _ in headers)
-
-
-def _whom(scope: Scope) -> dict[str, str]:
-    """The client's address, and the network that the path names."""
+def facts(scope: Scope) -> dict[str, str]:
+    """Who asked, and for which network."""
     facts = {"client": scope["client"][0]} if scope.get("client") else {}
-    model = scope.get(NETWORK) or scope.get("path_params", {}).get("model")
-    return facts | ({"model": quote(model, errors="replace")[:200]} if model else {})
+    model = scope.get(MODEL) or scope.get("path_params", {}).get("model")
+    if model:
+        facts["model"] = quote(model, errors="replace")[:200]
+    if key := scope.get(KEY_NAME):
+        facts["key"] = key
+    for name, value in scope["headers"]:
+        if name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            facts["traceparent"] = value.decode()
+    return facts
 
 
 def _error(body: bytes) -> dict[str, str]:
@@ -188,56 +188,15 @@ def _error(body: bytes) -> dict[str, str]:
         return {}
 
 
-def write_line(
+def _write_line(
     method: str, path: str, route: str, status: int, seconds: float, more: dict[str, Any]
 ) -> None:
     """A finished request's line; `more` are further fields."""
     milliseconds = round(1000 * seconds, 1)
     # Quoted: a path may hold line breaks and what else disturbs a terminal.
     shown = quote(path, errors="replace")[:200]
+    fields = {"method": method, "route": route, "path": shown, "status": status}
     _LOG.info(
-        "%s %s %d %.1f ms",
-        method,
-        shown,
-        status,
-        milliseconds,
-        extra={
-            "method": method,
-            "route": route,
-            "path": shown,
-            "status": status,
-            "milliseconds": milliseconds,
-            **more,
-        },
+        *("%s %s %d %.1f ms", method, shown, status, milliseconds),
+        extra={**fields, "milliseconds": milliseconds, **more},
     )
-
-
-class _Routes:
-    """Finds the template of the route that has answered: never a path as a client wrote it."""
-
-    def __init__(self) -> None:
-        self._fixed: frozenset[str] | None = None
-        self._mounts: frozenset[str] = frozenset()
-
-    def template(self, scope: Scope, app: Any) -> str:
-        """Such as ``/v2/models/{model}/infer``.
-
-        Args:
-            scope: of a request that has been answered.
-            app: the outermost application, which knows its routes.
-        """
-        if self._fixed is None:
-            paths = {getattr(route, "path", "") for route in app.routes}
-            self._fixed = frozenset(path for path in paths if path and "{" not in path)
-            self._mounts = frozenset(r.path for r in app.routes if isinstance(r, Mount))
-        root = scope.get("root_path", "")
-        mount = root if root in self._mounts else ""
-        if (route := scope.get("route")) is not None:
-            # FastAPI keeps the whole path of an included router's route beside the route.
-            included = scope.get("fastapi", {}).get("effective_route_context")
-            if included is not None and included.original_route is route:
-                return mount + included.path
-            return mount + route.path
-        if mount:
-            return f"{mount}/{{path}}"
-        return scope["path"] if scope["path"] in self._fixed else UNMATCHED

@@ -1,8 +1,9 @@
 """Requests that arrive together are inferred together, without a timer.
 
 An inference for 16 images takes a third of the time of 16 inferences. Whatever has arrived
-when the event loop comes round becomes one batch: a lone request waits for nobody, and under
-load the batches grow by themselves, since requests gather while the one before is computed.
+when the event loop comes round becomes one batch: under load the batches grow by themselves,
+since requests gather while the one before is computed. A request that is alone is computed at
+once.
 """
 
 import asyncio
@@ -21,20 +22,11 @@ MOST_IMAGES = 32  # in a batch: more bring no speed (benchmarks/README.md), but 
 Results = dict[str, np.ndarray]
 
 
-class Job(NamedTuple):
-    """A request's images, and who wants to know the outcome.
-
-    `images` is float32 (n, 28, 28); `outputs` the wanted names, all when None; `arrived` the time
-    by `time.perf_counter`. One of `answer` and `fail` is called, and must not raise, unless
-    `is_gone` says before that nobody waits any more.
-    """
-
+class _Job(NamedTuple):
     images: np.ndarray
     outputs: list[str] | None
-    answer: Callable[[Results], None]
-    fail: Callable[[Exception], None]
     arrived: float
-    is_gone: Callable[[], bool] = lambda: False
+    future: asyncio.Future[Results]
 
 
 class Batcher:
@@ -42,9 +34,9 @@ class Batcher:
 
     Args:
         predictor: the network.
-        most: images in a batch. A job that alone has more is a batch of its own.
+        most: images in a batch. A request that alone has more is a batch of its own.
         computed: is told the seconds and the images of each inference, and the seconds that each
-            job in it had waited, in the thread that made it.
+            request in it had waited, in the thread that made it.
     """
 
     def __init__(
@@ -56,44 +48,40 @@ class Batcher:
         self._predictor = predictor
         self._most = most
         self._computed = computed
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[_Job] = deque()
         self._size = 0  # images that wait
         self._is_due = False  # `_flush` is on its way
 
-    def submit(self, job: Job) -> None:
-        """Have a job computed with others': before the event loop listens again, or here and now
-        where it makes a batch full."""
-        self._waiting.append(job)
-        self._size += len(job.images)
+    async def run(self, images: np.ndarray, outputs: list[str] | None) -> Results:
+        """What `Predictor.run` gives for `images` (n, 28, 28), computed with others' images:
+        before the event loop listens again, or here and now where they make a batch full."""
+        future: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Job(images, outputs, time.perf_counter(), future))
+        self._size += len(images)
         if self._size >= self._most:
             self._compute_next()
-        if self._waiting and not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)  # behind all that has arrived
-
-    async def run(self, images: np.ndarray, outputs: list[str] | None) -> Results:
-        """What `Predictor.run` gives for `images` (n, 28, 28), computed with others' images."""
-        future = asyncio.get_running_loop().create_future()
-        answer, fail = future.set_result, future.set_exception
-        self.submit(Job(images, outputs, answer, fail, time.perf_counter(), future.done))
+        self._come_back()
         return await future
 
     def compute(
         self, images: np.ndarray, outputs: list[str] | None, arrivals: Sequence[float] = ()
     ) -> Results:
-        """The same at once, alone and in the caller's thread: for what is a batch by itself."""
+        """The same at once, alone and in the caller's thread."""
         started = time.perf_counter()
         results = self._predictor.run(images, outputs)
         waits = [started - arrived for arrived in arrivals or (started,)]
         self._computed(time.perf_counter() - started, len(images), waits)
         return results
 
+    def _come_back(self) -> None:
+        if self._waiting and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._flush)  # behind all that has arrived
+
     def _flush(self) -> None:
         self._is_due = False
         self._compute_next()
-        if self._waiting and not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)  # others have their turn between
+        self._come_back()  # others have their turn between
 
     def _compute_next(self) -> None:
         batch = self._next_batch()
@@ -103,18 +91,18 @@ class Batcher:
             parts = self._parts(batch)
         except Exception as error:
             for job in batch:
-                job.fail(error)
+                job.future.set_exception(error)
         else:
             for job, part in zip(batch, parts, strict=True):
-                job.answer(part)
+                job.future.set_result(part)
 
-    def _next_batch(self) -> list[Job]:
+    def _next_batch(self) -> list[_Job]:
         """Jobs from the front that want the same outputs; those whose caller left are dropped."""
-        batch: list[Job] = []
+        batch: list[_Job] = []
         size = 0
         while self._waiting:
             job = self._waiting[0]
-            if not job.is_gone():
+            if not job.future.done():
                 size += len(job.images)
                 if batch and (size > self._most or job.outputs != batch[0].outputs):
                     break
@@ -123,12 +111,11 @@ class Batcher:
             self._size -= len(job.images)
         return batch
 
-    def _parts(self, batch: list[Job]) -> Iterator[Results]:
+    def _parts(self, batch: list[_Job]) -> Iterator[Results]:
         """The outcome of each job."""
         images = [job.images for job in batch]
         images = images[0] if len(batch) == 1 else np.concatenate(images)
-        arrivals = [job.arrived for job in batch]
-        results = self.compute(images, batch[0].outputs, arrivals)
+        results = self.compute(images, batch[0].outputs, [job.arrived for job in batch])
         ends = accumulate(len(job.images) for job in batch)
         return (
             {name: array[end - len(job.images) : end] for name, array in results.items()}

@@ -1,12 +1,12 @@
 """Open Inference Protocol v2: request bodies to arrays, and back. Nothing about HTTP.
 
 Source: inference_rest.md of github.com/kserve/open-inference-protocol. Tensors come as
-numbers in JSON or as bytes behind it (`serving.inference.binary_codec`); `Infer` is what gRPC fills too.
+numbers in JSON or as bytes behind it (`binary_codec`).
 """
 
 from collections.abc import Collection
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -14,27 +14,13 @@ import orjson
 from model import signature
 from serving.inference import binary_codec as binary
 from serving.inference import tensors
-from serving.inference.tensors import FP32, ProtocolError, show
+from serving.inference.tensors import FP32, Infer, ProtocolError, show
 
 # Parameters that change what a tensor means; others that are unknown here change nothing.
 _NOT_OFFERED = ("classification", "shared_memory_region")
 
 
-class Infer(NamedTuple):
-    """An inference request.
-
-    `images` is float32 (batch, 28, 28), pixels 0..255; `outputs` the wanted names, all
-    when None; `id` is the client's, to be sent back; `binary` are the names of the outputs
-    that are wanted as bytes.
-    """
-
-    images: np.ndarray
-    outputs: list[str] | None = None
-    id: str | None = None
-    binary: Collection[str] = ()
-
-
-def parse_infer(
+def decode(
     body: bytes, output_names: list[str], max_batch: int, header_length: int | None = None
 ) -> Infer:
     """Read the body of an inference request.
@@ -73,7 +59,7 @@ def parse_infer(
     return Infer(images, *_outputs(request.get("outputs"), output_names, all_binary, identity))
 
 
-def infer_answer(
+def encode(
     name: str, version: str, request: Infer, results: dict[str, np.ndarray]
 ) -> tuple[bytes, int | None]:
     """The body that answers `request`; `results` are arrays by output name.

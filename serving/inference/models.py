@@ -6,10 +6,19 @@ from threading import Lock
 from typing import Any
 
 from model.predictor import DEFAULT, ModelError, Predictor, read_card
+from serving.http.errors import RequestError
 
 
-class UnknownModelError(LookupError):
+class UnknownModelError(RequestError):
     """No network has that name; the message lists the names there are."""
+
+    status = 404
+
+
+class UnknownVersionError(RequestError):
+    """The network has another version; the message names it."""
+
+    status = 404
 
 
 class Models(Mapping[str, Predictor]):
@@ -79,6 +88,10 @@ class Models(Mapping[str, Predictor]):
     def loaded(self) -> list[Predictor]:
         """The networks that have been looked up so far."""
         return [*self._loaded.values()]
+
+    def is_waiting(self, name: str) -> bool:
+        """Whether there is a network `name` that has not been looked up yet."""
+        return name in self._paths and name not in self._loaded
 
     @property
     def cards(self) -> Mapping[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from model import signature
 from model.predictor import VERSION
 from model.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS
 from serving.inference import binary_codec as binary
-from serving.inference.tensors import FP32, IMAGE_SHAPE
+from serving.inference.tensors import DATATYPES, FP32, IMAGE_SHAPE
 
 NAME = "scanline"  # of the server, and of the released model in the examples
 PICTURES, INFERENCE, NETWORKS, HEALTH, SERVER = (
@@ -152,3 +152,173 @@ CLASSIFY_BODY = body(
         "image/*": BINARY,
     }
 )
+INFER_BODY = body(
+    {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string", "description": "sent back with the answer"},
+                    "inputs": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "shape", "datatype"],
+                            "properties": {
+                                "name": {"type": "string", "enum": [signature.IMAGES]},
+                                "shape": {
+                                    "type": "array",
+                                    "items": {"type": "integer"},
+                                    "description": "[images, 28, 28]",
+                                },
+                                "datatype": {"type": "string", "enum": list(DATATYPES)},
+                                "data": {
+                                    "type": "array",
+                                    "items": {},
+                                    "description": "pixels 0 (page) to 255 (ink), row by row, "
+                                    "flat or nested as `shape` says",
+                                },
+                                "parameters": {
+                                    "type": "object",
+                                    "description": f"`{binary.SIZE}`, instead of `data`: the "
+                                    "pixels are so many bytes behind the JSON, little-endian",
+                                },
+                            },
+                        },
+                    },
+                    "outputs": {
+                        "type": "array",
+                        "description": "wanted outputs; all when left out",
+                        "items": {
+                            "type": "object",
+                            "required": ["name"],
+                            "properties": {
+                                "name": {"type": "string"},
+                                "parameters": {
+                                    "type": "object",
+                                    "description": f"`{binary.WANTED}`: true, values as bytes",
+                                },
+                            },
+                        },
+                    },
+                    "parameters": {
+                        "type": "object",
+                        "description": f"`{binary.ALL_WANTED}`: true, all outputs as bytes",
+                    },
+                },
+            },
+            "example": {
+                "id": "42",
+                "inputs": [
+                    {
+                        "name": signature.IMAGES,
+                        "shape": [1, *IMAGE_SHAPE],
+                        "datatype": "UINT8",
+                        "data": [0] * (signature.STEPS * signature.PIXELS),
+                    }
+                ],
+                "outputs": [{"name": signature.PROBABILITIES}],
+            },
+        },
+        "application/octet-stream": BINARY,
+    }
+)
+INFER_BODY["parameters"] = [
+    {
+        "name": binary.LENGTH_HEADER,
+        "in": "header",
+        "description": "bytes of the JSON, where the bytes of tensors follow it; 0: the body is "
+        "nothing but the images in FP32, and all outputs come as bytes",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+]
+INFER_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": BINARY},
+        "headers": {
+            binary.LENGTH_HEADER: {
+                "description": "bytes of the JSON, where the bytes of tensors follow it",
+                "schema": {"type": "integer"},
+            }
+        },
+    }
+}
+
+
+class Duration(BaseModel):
+    count: int
+    ns: int = Field(description="their sum, in nanoseconds")
+
+
+class InferStatistics(BaseModel):
+    success: Duration = Field(description="requests answered, from body to answer")
+    fail: Duration = Field(description="requests with an error")
+    queue: Duration = Field(description="requests, and how long they waited for their batch")
+    compute_input: Duration = Field(description="requests, and how long reading them took")
+    compute_infer: Duration = Field(description="requests, and how long their batches took")
+    compute_output: Duration = Field(description="requests, and how long writing answers took")
+
+
+class BatchStatistics(BaseModel):
+    batch_size: int = Field(description="images")
+    compute_infer: Duration = Field(description="batches of that size")
+
+
+class ModelStatistics(BaseModel):
+    name: str = Field(examples=[NAME])
+    version: str = Field(examples=[VERSION])
+    last_inference: int = Field(description="milliseconds since 1970; 0: none yet")
+    inference_count: int = Field(description="images")
+    execution_count: int = Field(description="batches")
+    inference_stats: InferStatistics
+    batch_stats: list[BatchStatistics]
+
+
+class Statistics(BaseModel):
+    model_stats: list[ModelStatistics]
+
+
+class ConfigTensor(BaseModel):
+    name: str
+    data_type: Literal["TYPE_FP32"]
+    dims: list[int] = Field(description="without the batch")
+
+
+class Config(BaseModel):
+    name: str = Field(examples=[NAME])
+    platform: str
+    backend: str
+    version_policy: dict[str, dict[str, int]]
+    max_batch_size: int = Field(description="images in a request")
+    input: list[ConfigTensor]
+    output: list[ConfigTensor]
+    instance_group: list[dict[str, str | int]]
+    default_model_filename: str
+    dynamic_batching: dict[str, int]
+
+
+class IndexEntry(BaseModel):
+    name: str = Field(examples=[NAME])
+    version: str = Field(description="empty where it cannot be used", examples=[VERSION])
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str = Field(description="why it is not ready, else empty")
+
+
+INDEX_BODY = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "ready": {"type": "boolean", "description": "only those that are ready"}
+                    },
+                },
+                "example": {"ready": True},
+            }
+        }
+    }
+}

@@ -1,16 +1,17 @@
 """The input tensor, however it was encoded: its declaration checked, its values made images.
 
-JSON (`serving.inference.json_codec`), the binary extension (`serving.inference.binary_codec`) and gRPC (`serving.inference.grpc_server`)
-share it, and so say the same of the same mistake.
+The JSON, binary and gRPC codecs share it, and so say the same of the same mistake.
 """
 
 import reprlib
 from array import array
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model import signature
+from serving.http.errors import RequestError
 
 FP32, UINT8 = "FP32", "UINT8"
 DATATYPES = (FP32, UINT8)  # what an input may be; all outputs are FP32
@@ -21,7 +22,21 @@ PIXELS = signature.STEPS * signature.PIXELS  # of one image
 _DATA = f"{signature.IMAGES}.data"
 
 
-class ProtocolError(Exception):
+class Infer(NamedTuple):
+    """An inference request.
+
+    `images` is float32 (batch, 28, 28), pixels 0..255; `outputs` the wanted names, all
+    when None; `id` is the client's, to be sent back; `binary` are the names of the outputs
+    that are wanted as bytes.
+    """
+
+    images: np.ndarray
+    outputs: list[str] | None = None
+    id: str | None = None
+    binary: Collection[str] = ()
+
+
+class ProtocolError(RequestError):
     """The request breaks the protocol; the message names the field and what is expected."""
 
 

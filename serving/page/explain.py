@@ -36,8 +36,8 @@ from model.predictor import ModelError, Predictor
 from model.weights import Network
 from serving.http.errors import broken_model, json_answer
 from serving.inference.models import Models
-from serving.page.inspector import inspect_unit
 from serving.page.stream import StrokesError, pack_frame, read_input
+from serving.page.units import inspect_unit
 
 PATH = "/live/explain"
 UNIT_PATH = "/live/unit.json"

@@ -16,7 +16,7 @@ from serving.settings import Settings
 from tests.support.calls import INFER, error_of, png, seven
 
 SCHEMA = schemathesis.openapi.from_asgi(
-    "/openapi.json", create_app(Models(Settings.model), Settings())
+    "/openapi.json", create_app(Models(Settings().model), Settings())
 )
 # What a body must be beside its schema, JSON Schema cannot say: an image file, or as many numbers
 # as another field tells. So a body that fits the schema may well be answered by 400.
@@ -35,7 +35,7 @@ def test_every_operation_answers_as_described(case):
 
 
 def document(**changes) -> dict:
-    return create_app(Models(Settings.model), Settings(**changes)).openapi()
+    return create_app(Models(Settings().model), Settings(**changes)).openapi()
 
 
 def test_with_a_key_every_way_to_bring_it_is_described():

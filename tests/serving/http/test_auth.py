@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -191,7 +190,7 @@ def test_a_network_called_ready_is_no_health_check(several):
 )
 def test_behind_a_trusted_proxy_with_tls_the_cookie_is_secure(models, trusted, is_secure):
     settings = Settings.parse(["--no-ui", "--forwarded-allow-ips", trusted], {})
-    config = Config(replace(settings, api_key=KEYS))
+    config = Config(settings.model_copy(update={"api_key": KEYS}))
     proxied = ProxyHeadersMiddleware(
         create_app(models, config.settings), config.forwarded_allow_ips
     )
