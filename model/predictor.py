@@ -77,6 +77,7 @@ class Predictor:
         self.thresholds = self._read_thresholds()
         self.sha256 = self._check_hash(self.path)
         options = ort.SessionOptions()
+        options.enable_cpu_mem_arena = False
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Spinning threads fight over shared cores: the rate then jumps by a factor of two.
