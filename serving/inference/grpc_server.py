@@ -70,6 +70,8 @@ _CALLS = 4
 _MINUTE = 60_000  # in milliseconds
 _OPTIONS = {
     "grpc.max_send_message_length": -1,
+    # Else each connection would buffer megabytes that nobody has asked for yet.
+    "grpc.http2.bdp_probe": 0,
     # A client without a call has 5 minutes; one that stays is sent away after half an hour, so
     # that new servers behind a load balancer get their share, and calls in flight may end.
     "grpc.max_connection_idle_ms": 5 * _MINUTE,
@@ -356,7 +358,9 @@ class Calls(grpc.aio.ServerInterceptor):
         """Do `work`; its errors become codes, and all is counted."""
         is_quiet = call["route"] in _OPEN
         trailing = ((request_log.HEADER.decode(), call["id"]),)
-        context.set_trailing_metadata(trailing)
+        context.set_trailing_metadata(
+            trailing
+        )  # now, since an answer may be written before its end
         if not is_quiet:
             self._metrics.in_flight.inc()
         started = time.perf_counter()
@@ -369,10 +373,9 @@ class Calls(grpc.aio.ServerInterceptor):
             code = context.code()
             raise
         except asyncio.CancelledError:
-            if self._is_stopping:
-                code = grpc.StatusCode.UNAVAILABLE
-                await context.abort(code, "the server ends: call anew")
-            raise
+            if not self._is_stopping:
+                raise
+            code, text = grpc.StatusCode.UNAVAILABLE, "the server ends: call anew"
         except grpc.aio.InternalError:  # the client has left while it was answered
             return None
         except Exception as error:
@@ -381,13 +384,17 @@ class Calls(grpc.aio.ServerInterceptor):
                 self._metrics.shed(error.status)
                 # gRPC's own word for Retry-After (proposal A6).
                 trailing += (("grpc-retry-pushback-ms", str(1000 * RETRY_SECONDS)),)
-            await context.abort(code, text, trailing)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.answered(call["route"], code.name, seconds)
             if not is_quiet:
                 self._metrics.in_flight.dec()
                 self._write_line(call, context.peer(), code, seconds, text)
+        # Not by `abort`, whose exception would keep the request till garbage is collected.
+        context.set_code(code)
+        context.set_details(text)
+        context.set_trailing_metadata(trailing)
+        return None
 
     def _write_line(
         self, call: dict[str, Any], peer: str, code: grpc.StatusCode, seconds: float, error: str
