@@ -13,7 +13,7 @@ from model.predictor import Predictor
 from serving.page import explain
 from serving.page.stream import read_input
 from tests.browser.pen import pixels, settle, watch
-from tests.test_stream import unpack
+from tests.serving.page.test_stream import unpack
 
 BAR = [(0.4, 0.55), (0.72, 0.55)]  # of a seven
 

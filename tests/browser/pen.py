@@ -62,4 +62,4 @@ def digit(page: Page) -> str:
 
 
 def sentence(page: Page) -> str:
-    return page.locator(".scanline > .words .sentence").inner_text()
+    return page.locator(".scanline > .narration .sentence").inner_text()

@@ -53,7 +53,7 @@ def unit(page: Page) -> None:
 def compared(page: Page) -> None:
     opened(page)
     page.get_by_label("Compare with").select_option(index=1)
-    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
 
 
 def marked(page: Page) -> None:

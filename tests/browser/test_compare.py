@@ -16,7 +16,7 @@ from tests.conftest import THRESHOLDS, save_tiny_model
 
 pytestmark = pytest.mark.browser
 
-SECOND = ".second:not([hidden])"
+SECOND = ".comparison:not([hidden])"
 FAILED = "Failed to load resource"  # Chromium's own words for an answer that is no 200
 DESCRIPTION = "Three units that were never trained."
 
@@ -60,7 +60,7 @@ def compared(page):
 
 
 def second(page, part: str):
-    return page.locator(f".second {part}")
+    return page.locator(f".comparison {part}")
 
 
 def compare(page, name: str) -> None:
@@ -70,7 +70,7 @@ def compare(page, name: str) -> None:
 
 def wait_for_second(page) -> None:
     page.locator(SECOND).wait_for()
-    page.wait_for_function("document.querySelector('.second .digit').textContent.match(/[0-9]/)")
+    page.wait_for_function("document.querySelector('.comparison .digit').textContent.match(/[0-9]/)")
 
 
 def choose(page, name: str) -> None:
@@ -138,7 +138,7 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
     assert DESCRIPTION in second(page, ".about").inner_text()
     assert second(page, "canvas.image").count() == 0
     page.locator(".clear").click()
-    page.wait_for_function("document.querySelector('.second .digit').textContent === '–'")
+    page.wait_for_function("document.querySelector('.comparison .digit').textContent === '–'")
     assert "Nothing is drawn" in second(page, ".sentence").inner_text()
     draw(page, SEVEN)
     newest = page.evaluate("window.drawn")
@@ -149,11 +149,11 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
     reading = Predictor(folder / "tiny.onnx").read(read_input(sent[-1]).image)
     certainty = percent(reading.confidence).replace(" ", "\u202f")
     told = f"tiny: The network reads {reading.digit}, {certainty}."
-    page.locator(".second .said").filter(has_text=told).wait_for(state="attached")  # said last
+    page.locator(".comparison .said").filter(has_text=told).wait_for(state="attached")  # said last
     assert second(page, ".digit").inner_text() == str(reading.digit)
     assert second(page, ".winner .value").inner_text() == certainty
     compared(page).select_option("")
-    page.locator(".second").wait_for(state="hidden")
+    page.locator(".comparison").wait_for(state="hidden")
 
 
 def test_the_second_says_that_it_lacks_weights_and_what_a_column_is_stays_told(page):
@@ -181,7 +181,7 @@ def test_the_second_says_nothing_while_the_pen_moves_nor_in_anothers_name(page):
     spoken.filter(has_text="reads").wait_for(state="attached")
     page.evaluate("""() => {
       window.said = [];
-      const spoken = document.querySelector(".second .spoken");
+      const spoken = document.querySelector(".comparison .spoken");
       new MutationObserver(() => window.said.push([spoken.textContent, window.isDown]))
         .observe(spoken, { childList: true, characterData: true, subtree: true });
       addEventListener("pointerdown", () => (window.isDown = true), true);
@@ -218,7 +218,7 @@ def test_both_readings_stand_in_the_same_columns(page):
     for panel in ("forward", "backward", "belief"):
         first, below = (
             page.locator(f"{place} canvas.{panel}").bounding_box()
-            for place in (".scanline > .reading", ".second")
+            for place in (".scanline > .reading", ".comparison")
         )
         for side in ("x", "width", "height"):
             assert first[side] == pytest.approx(below[side], abs=1), (panel, side)
@@ -239,12 +239,12 @@ def test_time_runs_in_both(page):
 def test_each_has_its_own_layer(page):
     compare(page, "twin")
     first = page.locator(".scanline > .legend .layers")
-    before = pixels(page, "forward"), pixels(page, "forward", ".second")
+    before = pixels(page, "forward"), pixels(page, "forward", ".comparison")
     np.testing.assert_array_equal(*before)  # the same network, the same drawing
     second(page, ".layers").get_by_role("radio", name="2").check(force=True)
     assert first.get_by_role("radio", name="1").is_checked()
     np.testing.assert_array_equal(pixels(page, "forward"), before[0])
-    assert (pixels(page, "forward", ".second") != before[1]).any()
+    assert (pixels(page, "forward", ".comparison") != before[1]).any()
     assert "reads both of layer 1" in second(page, ".forward-note").inner_text()
     first.get_by_role("radio", name="2").check(force=True)
     assert second(page, ".layers").get_by_role("radio", name="2").is_checked()
@@ -348,7 +348,7 @@ def test_no_width_scrolls_sideways(open_page, several, width, names):
     choose(page, names[0])
     compare(page, names[1])
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    right = page.evaluate("""() => Math.max(...[...document.querySelectorAll(".second *")]
+    right = page.evaluate("""() => Math.max(...[...document.querySelectorAll(".comparison *")]
       .filter((element) => element.offsetParent && !element.closest(".said"))
       .map((element) => element.getBoundingClientRect().right))""")
     assert right <= width

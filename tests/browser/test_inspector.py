@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from model import signature, weights
 from model.export import onnx_graph
 from serving.page import explain
-from serving.page.inspector import inspect_unit
+from serving.page.units import inspect_unit
 from tests.browser import explained
 from tests.browser.conftest import Server
 from tests.browser.explained import clear, look_into, point_at, released, text

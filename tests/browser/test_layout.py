@@ -74,7 +74,7 @@ def test_the_hint_never_lies_over_ink(open_page, server):
 @pytest.mark.parametrize("size", [(1440, 860), (1920, 1080), (1100, 800)])
 def test_the_parts_keep_apart(open_page, server, size):
     page = open_page(server.url, viewport=dict(zip(("width", "height"), size, strict=True)))
-    order = [".title", ".words", ".tools", ".examples", ".bar", ".reading", ".legend"]
+    order = [".title", ".narration", ".tools", ".examples", ".bar", ".reading", ".legend"]
     for above, below in pairwise(order):
         upper = box(page, above)
         assert box(page, below)["y"] >= upper["y"] + upper["height"], (above, below)
@@ -106,11 +106,11 @@ def test_the_networks_names_are_to_be_read_in_full(open_page, server, width):
 def test_the_marked_rows_line_strikes_through_no_words(open_page, server):
     page = open_page(server.url, viewport={"width": 390, "height": 844})
     page.get_by_label("Compare with").select_option("elman")
-    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
     page.get_by_role("slider", name="Row cursor").focus()
     for _ in range(14):
         page.keyboard.press("ArrowDown")
-    card = page.locator(".second .card")
+    card = page.locator(".comparison .card")
     card.scroll_into_view_if_needed()
     at = card.evaluate("""(card) => {
       const words = card.querySelector(".sentence").getBoundingClientRect();
@@ -194,11 +194,11 @@ def test_the_reading_is_whole_in_a_window_of_any_shape(open_page, server, size):
 def test_both_readings_are_whole_and_in_common_columns(open_page, server, size):
     page = opened(open_page, server, size)
     page.get_by_label("Compare with").select_option("elman")
-    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
     assert_whole(page)
     for panel in (".forward-panel .rows", ".belief-panel .rows"):
-        assert abs(box(page, panel)["x"] - box(page, f".second {panel}")["x"]) <= 1
-        assert box(page, panel)["height"] == box(page, f".second {panel}")["height"]
+        assert abs(box(page, panel)["x"] - box(page, f".comparison {panel}")["x"]) <= 1
+        assert box(page, panel)["height"] == box(page, f".comparison {panel}")["height"]
 
 
 @pytest.mark.parametrize("size", [(1440, 860), (1366, 768), (1280, 720), (1024, 1366)])

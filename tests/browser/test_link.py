@@ -72,7 +72,7 @@ def reopen(open_page, server, link: str, frames: list | None = None):
     if frames is not None:
         listen(page, frames)
     page.goto(link)
-    page.locator(".scanline > .words .sentence:not(:empty)").wait_for()
+    page.locator(".scanline > .narration .sentence:not(:empty)").wait_for()
     return page
 
 
@@ -279,7 +279,7 @@ def test_a_link_names_the_network_compared_with(open_page, two_networks):
     drawing = ink([[(1000, 900), (3000, 3000)]])
     link = f"{two_networks.url}/#model=first&compare=other&ink={drawing}"
     page = reopen(open_page, two_networks, link)
-    page.locator(".second .model", has_text="other").wait_for()
+    page.locator(".comparison .model", has_text="other").wait_for()
     page.keyboard.press("ArrowDown")
     assert "compare=other" in rest(page)
 
@@ -389,9 +389,9 @@ def test_a_link_may_compare_with_the_network_that_reads_now(open_page, server):
     page = open_page(server.url)
     watch(page)
     page.get_by_label("Compare with").select_option("elman")
-    page.wait_for_function("document.querySelector('.second .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
     page.evaluate("(ink) => { location.hash = `model=elman&compare=scanline&ink=${ink}` }", WHOLE)
     page.wait_for_function("document.querySelector('.networks select').value === 'elman'")
     page.wait_for_timeout(500)
     assert page.get_by_label("Compare with").input_value() == "scanline"
-    assert page.locator(".second > header .model").inner_text().startswith("scanline")
+    assert page.locator(".comparison > header .model").inner_text().startswith("scanline")

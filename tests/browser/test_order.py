@@ -40,5 +40,5 @@ def test_a_turned_phone_keeps_its_choices(open_page, server):
     for width in (844, 390):
         page.set_viewport_size({"width": width, "height": 1234 - width})
         legend = page.locator(".legend").first.bounding_box()
-        for choice in (".networks", ".take"):
+        for choice in (".networks", ".export"):
             assert (page.locator(choice).bounding_box()["y"] > legend["y"]) == (width == 390)

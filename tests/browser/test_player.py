@@ -79,7 +79,7 @@ def test_playing_sweeps_to_the_end_and_then_shows_everything(page):
     page.locator(".speed").select_option("2")
     before = {panel: pixels(page, panel) for panel in ("image", "forward", "backward", "belief")}
     page.evaluate("""() => {
-      const words = document.querySelector(".words");
+      const words = document.querySelector(".narration");
       const told = { childList: true, characterData: true, subtree: true };
       window.told = "";
       new MutationObserver(() => (window.told += words.textContent)).observe(words, told);

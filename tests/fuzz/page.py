@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from serving.page.frame import API
+from serving.page.gradio_routes import API
 from tests.fuzz import bodies, pictures
 
 _ROOT = "/gradio_api"

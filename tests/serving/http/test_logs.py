@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-from serving.page.frame import API
+from serving.page.gradio_routes import API
 from tests.support.running import ROOT, running
 
 SEVEN = (ROOT / "tests" / "seven.png").read_bytes()

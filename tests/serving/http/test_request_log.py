@@ -15,7 +15,7 @@ from serving.http.metrics import Metrics
 from serving.http.request_log import CLIENT_GONE, UNMATCHED, Access, refused
 from serving.inference.models import Models
 from serving.inference.v2 import INFER
-from serving.page.live_route import add_stream
+from serving.page.stream import add_stream
 from serving.page.stream import PATH as LIVE
 from serving.settings import Settings
 

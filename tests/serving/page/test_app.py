@@ -1,24 +1,17 @@
-"""The page as it is served: Gradio's frame, the live view's files and config, Gradio's API."""
+"""The page as it is served: its files, and what it is told of the network and of itself."""
 
 import asyncio
-import base64
-import io
 import itertools
 import json
 import re
 
-import gradio as gr
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from PIL import Image, ImageDraw
-from starlette.testclient import WebSocketDenialResponse
 
 from model import signature
 from model.images.preprocess import preprocess
 from model.images.strokes import BRUSH, render
-from model.predictor import Predictor
 from serving.app import create_app
 from serving.inference.models import Models
 from serving.page import app as page
@@ -26,7 +19,8 @@ from serving.page import stream, units
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, save_tiny_model
 
-SETTINGS = Settings(max_pixels=1_000_000, max_live=2)
+SETTINGS = Settings(cors_origins=("https://example.org",))
+FILES = [path.relative_to(page.STATIC).as_posix() for path in page.STATIC.rglob("*.*")]
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +35,12 @@ def models(tiny_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def predictor(models):
-    return models.default
-
-
-@pytest.fixture(scope="module")
 def client(models):
     # Without a running loop Gradio makes some of its own and never closes them.
-    async def mount() -> FastAPI:
-        return page.mount(create_app(models, SETTINGS), models, SETTINGS)
+    async def app():
+        return create_app(models, SETTINGS)
 
-    with TestClient(asyncio.run(mount())) as client:
+    with TestClient(asyncio.run(app())) as client:
         yield client
 
 
@@ -60,70 +49,51 @@ def config(client):
     return client.get("/live/config.json").json()
 
 
-def seven() -> bytes:
-    picture = Image.new("L", (100, 100), 255)
-    ImageDraw.Draw(picture).line([(25, 20), (75, 20), (45, 85)], fill=0, width=9)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def call(client, image) -> str:
-    """Call Gradio's endpoint as its documentation says; gives the last server-sent event."""
-    started = client.post("/gradio_api/call/classify", json={"data": [image]})
-    return client.get(f"/gradio_api/call/classify/{started.json()['event_id']}").text
-
-
-def test_the_page_is_gradios_and_holds_the_live_view(client):
-    answer = client.get("/")
-    assert answer.status_code == 200
-    assert "Scanline" in answer.text
-    assert "pad-ink" in answer.text
-
-
 def test_nothing_is_fetched_from_elsewhere(client):
-    files = [client.get(f"/live/{path.name}").text for path in page.LIVE.iterdir()]
-    fonts = client.get("/theme.css").text
-    for text in (*files, fonts):
-        assert not re.search(r"""(src|href|import|url)\W{1,3}(https?:)?//""", text)
-    scripts = re.findall(r"<(?:script|link)[^>]+(?:src|href)=\"([^\"]+)", client.get("/").text)
-    assert scripts
-    assert not [address for address in scripts if "//" in address]
+    for path in ("/", *(f"/live/{file}" for file in FILES)):
+        text = client.get(path).text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+        assert not re.search(r"""(src|href|import|url)\W{1,3}(https?:)?//""", text), path
+
+
+def test_files_have_their_type_and_can_be_revalidated(client):
+    types = {"js": "text/javascript", "css": "text/css", "json": "application/json"}
+    types |= {"svg": "image/svg+xml", "html": "text/html"}
+    for file in FILES:
+        first = client.get(f"/live/{file}")
+        assert first.status_code == 200
+        assert first.headers["content-type"].startswith(types[file.rpartition(".")[2]])
+        assert first.headers["cache-control"] == "no-cache"
+        again = client.get(f"/live/{file}", headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304
+
+
+def test_every_module_and_style_sheet_that_is_named_is_there_and_used(client):
+    used = set(re.findall(r'(?:href|src)="live/([^"]+)"', client.get("/").text))
+    for module in page.STATIC.rglob("*.js"):
+        for wanted in re.findall(r'(?:from |import\()"(\.[^"]+)"', module.read_text()):
+            path = (module.parent / wanted).resolve().relative_to(page.STATIC)
+            used.add(path.as_posix())
+    assert used == {file for file in FILES if not re.search(r"index.html|drawing/.*json", file)}
+
+
+def test_only_the_pages_files_are_served(client):
+    for path in ("/live/../app.py", "/live/%2e%2e/app.py", "/live/none.js"):
+        assert client.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
-    [("main.js", "text/javascript"), ("live.css", "text/css"), ("digits.json", "application/json")],
+    ("origin", "host", "admitted"),
+    [
+        ("", "localhost:7860", True),
+        ("http://localhost:7860", "localhost:7860", True),
+        ("http://localhost:7860", "localhost", False),  # nginx's $host
+        ("https://example.org", "localhost", True),
+        ("null", "localhost", False),
+    ],
 )
-def test_files_have_their_type_and_can_be_revalidated(client, name, kind):
-    first = client.get(f"/live/{name}")
-    assert first.status_code == 200
-    assert first.headers["content-type"].startswith(kind)
-    assert first.headers["cache-control"] == "no-cache"
-    again = client.get(f"/live/{name}", headers={"if-none-match": first.headers["etag"]})
-    assert again.status_code == 304
-
-
-def test_every_module_that_is_imported_is_there():
-    for module in page.LIVE.glob("*.js"):
-        for wanted in re.findall(r'from "\./([^"]+)"', module.read_text()):
-            assert (page.LIVE / wanted).is_file(), f"{module.name} imports {wanted}"
-
-
-def test_every_stylesheet_is_linked(client):
-    page_text = client.get("/").text
-    for sheet in page.LIVE.glob("*.css"):
-        assert f"live/{sheet.name}" in page_text
-
-
-@pytest.mark.parametrize("path", ["/live/../app.py", "/live/%2e%2e/app.py", "/live/none.js"])
-def test_only_the_pages_files_are_served(client, path):
-    assert client.get(path).status_code == 404
-
-
-def test_the_template_is_safe_for_gradio():
-    """Gradio reads it as Handlebars, then as a JavaScript template string."""
-    assert not re.search(r"`|\$\{|\{\{", (page.LIVE / "view.html").read_text())
+def test_the_page_learns_whether_its_stream_is_let_in(client, origin, host, admitted):
+    answer = client.get("/live/config.json", params={"origin": origin}, headers={"host": host})
+    assert answer.json()["admitted"] is admitted
 
 
 def test_the_config_describes_the_network(config):
@@ -185,94 +155,13 @@ def test_a_unit_goes_to_the_digit_for_which_it_is_most_active():
     ]
 
 
-@pytest.mark.parametrize("digit", range(signature.DIGITS))
-def test_the_templates_are_drawings_inside_the_pad(digit):
-    strokes = page.templates()[str(digit)]
-    points = np.concatenate(strokes)
-    assert points.min() >= BRUSH / 2
-    assert points.max() <= 1 - BRUSH / 2
-    assert preprocess(render([np.array(stroke) for stroke in strokes])).has_ink
-
-
-@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
-def test_gradios_api_reads_an_image(client, prefix):
-    answer = call(client, prefix + base64.b64encode(seven()).decode())
-    assert "event: complete" in answer
-    assert '"digit"' in answer
-    assert '"probabilities"' in answer
-    assert '"rejected": false' in answer
-
-
-def test_gradios_api_rejects_as_classify_does(doubting_model):
-    read = page.classifier(Predictor(doubting_model), SETTINGS.max_pixels)
-    picture = Image.new("L", (100, 100), 255)
-    ImageDraw.Draw(picture).line([(52, 15), (48, 85)], fill=0, width=9)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    answer = read(base64.b64encode(buffer.getvalue()).decode())
-    assert (answer["digit"], answer["rejected"], answer["reason"]) == (4, True, "not sure: 4 or 9")
-
-
-@pytest.mark.parametrize(
-    "image", ["", "not base64!", base64.b64encode(b"GIF89a, not really").decode(), 7, None]
-)
-def test_gradios_api_refuses_what_is_no_image(client, image):
-    assert "event: error" in call(client, image)
-    assert "event: complete" in call(client, base64.b64encode(seven()).decode())
-
-
-@pytest.mark.parametrize("image", ["not base64!", base64.b64encode(b"hello").decode()])
-def test_a_bad_image_is_no_news_for_the_log(predictor, image):
-    with pytest.raises(gr.Error) as caught:
-        page.classifier(predictor, SETTINGS.max_pixels)(image)
-    assert not caught.value.print_exception
-
-
-def test_the_documented_example_is_an_image_that_is_read(client):
-    info = client.get("/gradio_api/info").json()["named_endpoints"]["/classify"]
-    [image] = info["parameters"]
-    assert not image["parameter_has_default"]  # a forgotten image is not replaced by it
-    answer = call(client, image["example_input"])
-    assert "event: complete" in answer
-    assert "no ink" not in answer
-
-
-def test_nothing_can_be_uploaded(client):
-    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/gradio_api/upload?upload_id=x"):
-        answer = client.post(path, files={"files": ("x.png", seven())})
-        assert answer.status_code == 404
-        assert "POST /classify" in answer.json()["error"]
-
-
-@pytest.mark.parametrize("is_declared", [True, False])
-@pytest.mark.parametrize(
-    "path", ["/gradio_api/call/classify", "/gradio_api/queue/join", "/gradio_api/upload", "/any"]
-)
-def test_no_path_takes_more_than_the_largest_body(client, path, is_declared):
-    body = b'{"data": ["' + b"A" * SETTINGS.max_body_bytes + b'"]}'
-    content = body if is_declared else iter([body[: 2**20]] * 9)
-    answer = client.post(path, content=content, headers={"content-type": "application/json"})
-    # Where nothing reads the body, the answer needs no limit.
-    assert answer.status_code == 413 or (not is_declared and answer.status_code in (404, 405))
-    assert answer.status_code == 413 or path in ("/gradio_api/upload", "/any")
-    assert answer.json().keys() == {"error"}
-
-
-def test_no_more_live_views_than_are_set(client):
-    with (
-        client.websocket_connect(stream.PATH),
-        client.websocket_connect(stream.PATH),
-        pytest.raises(WebSocketDenialResponse) as refusal,
-        client.websocket_connect(stream.PATH),
-    ):
-        pass
-    assert refusal.value.status_code == 503
-
-
-def test_unknown_paths_are_told_as_everywhere(client):
-    answer = client.get("/nope")
-    assert answer.status_code == 404
-    assert answer.json().keys() == {"error"}
+def test_the_templates_are_drawings_inside_the_pad():
+    assert page.templates().keys() == {str(digit) for digit in range(signature.DIGITS)}
+    for strokes in page.templates().values():
+        points = np.concatenate(strokes)
+        assert points.min() >= BRUSH / 2
+        assert points.max() <= 1 - BRUSH / 2
+        assert preprocess(render([np.array(stroke) for stroke in strokes])).has_ink
 
 
 def test_the_page_knows_what_the_server_takes(config):

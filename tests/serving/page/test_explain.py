@@ -6,21 +6,19 @@ import struct
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from model import backward, reference, signature, weights
+from model.cards import RELEASE
 from model.export import onnx_graph
 from model.images.strokes import render
-from model.predictor import RELEASE
 from serving.app import create_app
 from serving.inference.models import Models
-from serving.page import app as page
 from serving.page import explain, stream
 from serving.settings import Settings
+from tests.serving.page.test_stream import message, unpack
 from tests.support.drawings import DRAWINGS, FOUR, SEVEN
 from tests.support.networks import CONFIGS, random_images, random_network
-from tests.test_stream import message, unpack
 
 SETTINGS = Settings()
 KINDS = ("scanline", "elman", "saturated", "bidirectional", "relu sum", "window downward")
@@ -47,10 +45,10 @@ def models(tiny_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(models):
-    async def mount() -> FastAPI:
-        return page.mount(create_app(models, SETTINGS), models, SETTINGS)
+    async def app():
+        return create_app(models, SETTINGS)
 
-    with TestClient(asyncio.run(mount())) as client:
+    with TestClient(asyncio.run(app())) as client:
         yield client
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from model.images.preprocess import preprocess
 from model.images.steps import Stage
 from model.images.strokes import render
 from serving.http.errors import answer_errors
+from serving.page.app import STATIC
 from serving.page.photo import PATH, add_picture_route, picture_config
 from tests.support.drawings import FOUR, SEVEN, drawings
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_told(client, data, status, error):
 def test_the_page_knows_every_stage_and_the_way():
     assert picture_config()["path"] == PATH.lstrip("/")
     assert {"image/png", "image/jpeg", "image/webp"} <= set(picture_config()["types"])
-    words = (Path("serving/page/static/drawing") / "words.js").read_text()
-    step = words[words.index("export function step") :]
+    strings = (STATIC / "core" / "strings.js").read_text()
+    step = strings[strings.index("export function step") :]
     for stage in Stage:
-        assert f"\n    {stage}: [" in step, f"words.js has no words for {stage}"
+        assert f"\n    {stage}: [" in step, f"strings.js has no words for {stage}"

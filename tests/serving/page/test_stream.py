@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from model import signature
@@ -18,9 +17,7 @@ from model.images.strokes import render
 from model.predictor import Predictor
 from serving.inference.models import Models
 from serving.page import stream
-from serving.page.live_route import add_stream
-from serving.server import Config
-from serving.settings import Settings
+from serving.page.stream import add_stream
 from tests.conftest import save_tiny_model
 
 MOST = 3  # streams at a time
@@ -275,18 +272,15 @@ def test_a_network_that_cannot_be_had_ends_the_connection(client, name, error):
 # --- Many streams, and large drawings ---------------------------------------------------
 
 
-def test_one_stream_too_many_is_told_503_until_another_one_ends(client):
+def test_one_stream_too_many_is_told_so_until_another_one_ends(client):
     open_ones = [client.websocket_connect(stream.PATH) for _ in range(MOST)]
     for socket in open_ones:
         socket.__enter__()
-    with (
-        pytest.raises(WebSocketDenialResponse) as refusal,
-        client.websocket_connect(stream.PATH),
-    ):
-        pass
-    assert refusal.value.status_code == 503
-    assert refusal.value.headers["retry-after"]
-    assert f"{MOST} live views are open" in refusal.value.json()["error"]
+    with client.websocket_connect(stream.PATH) as refused:
+        assert f"{MOST} live views are open" in refused.receive_json()["error"]
+        with pytest.raises(WebSocketDisconnect) as end:
+            refused.receive_json()
+    assert end.value.code == stream.TRY_AGAIN_LATER == 1013
     for socket in open_ones:
         socket.__exit__(None, None, None)
     with client.websocket_connect(stream.PATH) as socket:
@@ -410,8 +404,20 @@ def test_a_failure_of_ours_stays_one(models, monkeypatch):
         asyncio.run(converse(app, 1))
 
 
-def test_no_message_is_kept_that_is_larger_than_any_drawing():
-    assert Config(Settings(max_body_bytes=2**20)).ws_max_size == stream.MAX_BYTES
+def test_a_stream_that_says_nothing_for_long_is_closed(client, monkeypatch):
+    with client.websocket_connect(stream.PATH) as socket:
+        socket.send_bytes(message(SEVEN))
+        assert unpack(socket.receive_bytes())
+    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.01)
+    with (
+        client.websocket_connect(stream.PATH) as socket,
+        pytest.raises(WebSocketDisconnect) as end,
+    ):
+        socket.receive_json()
+    assert end.value.code == stream.IDLE == 4408
+
+
+def test_the_largest_drawing_is_read():
     largest = [np.full((stream.MAX_POINTS // stream.MAX_STROKES, 2), 0.5)] * stream.MAX_STROKES
     assert len(message(largest)) == stream.MAX_BYTES
     assert len(stream.read_strokes(message(largest))[1]) == stream.MAX_STROKES

@@ -1,10 +1,11 @@
 // Two networks on the same drawing: the choice of the second, and what keeps it in step.
 
-import { fetchConfig } from "../core/app.js";
-import { labelledSelect } from "../core/dom.js";
-import { notify } from "../core/notice.js";
-import { Second } from "./comparison.js";
-import * as words from "../core/strings.js";
+import { fetchConfig, streamUrl } from "../core/app.js";
+import { Connection } from "../core/connection.js";
+import { labelledSelect, setText } from "../core/dom.js";
+import { notify } from "../core/messages.js";
+import { View } from "../reading/view.js";
+import * as strings from "../core/strings.js";
 
 const NAME = "compare"; // among the app's options
 const LAYER = "layer2";
@@ -19,7 +20,7 @@ class Compare {
     this.app = app;
     this.second = null; // made when first wanted
     this.first = app.config.model.name;
-    this.select = labelledSelect(root.querySelector(".networks"), words.COMPARE_WITH);
+    this.select = labelledSelect(root.querySelector(".networks"), strings.COMPARE_WITH);
     this.#offer();
     this.select.addEventListener("change", () => options.set(NAME, this.select.value || null));
     options.changed(NAME, () => this.#choose());
@@ -59,7 +60,7 @@ class Compare {
       second = await fetchConfig(name);
     } catch (error) {
       if (name !== options.get(NAME)) return;
-      notify(root, words.networkUnusable(name, error.message));
+      notify(root, strings.networkUnusable(name, error.message));
       return options.set(NAME, null);
     }
     if (name === options.get(NAME)) this.#show(second); // else another was chosen meanwhile
@@ -79,11 +80,11 @@ class Compare {
   }
 
   #make(config) {
-    const { root, options, cursor, secondParts } = this.app;
-    const place = root.querySelector(".second");
-    place.append(secondParts);
+    const { root, options, cursor, blank } = this.app;
+    const place = root.querySelector(".comparison");
+    place.append(copyParts(blank));
     for (const panel of place.querySelectorAll(".rows, .axis")) cursor.watch(panel);
-    return new Second(place, config, (number) => options.set(LAYER, number === 1 ? null : number));
+    return new Comparison(place, config, (number) => options.set(LAYER, number === 1 ? null : number));
   }
 
   #chooseLayer() {
@@ -108,9 +109,122 @@ class Compare {
     const { models, model } = this.app.config;
     const others = models.filter(({ name }) => name !== model.name);
     this.select.replaceChildren(
-      new Option(words.COMPARE_NONE, ""),
+      new Option(strings.COMPARE_NONE, ""),
       ...others.map((other) => new Option(other.name)),
     );
     this.select.value = this.app.options.get(NAME) ?? "";
   }
+}
+
+// A second reading below the first: another network's, of the same drawing.
+
+
+class Comparison {
+  /**
+   * @param place filled by `copyParts`
+   * @param config of the network, from the server
+   * @param onLayer (number) after another of its layers was chosen
+   */
+  constructor(place, config, onLayer) {
+    this.place = place;
+    this.view = new View(place, config, onLayer);
+    this.connection = null;
+    this.use(config);
+  }
+
+  /** Let this network read from now on. */
+  use(config) {
+    this.close();
+    this.config = config;
+    this.shown = 0; // sequence of the newest reading shown
+    this.rested = Infinity; // sequence that was newest when the pen came to rest
+    this.view.configure(config);
+    const { name, description } = config.model;
+    this.place.hidden = false;
+    this.place.setAttribute("aria-label", strings.secondReading(name));
+    setText(this.place.querySelector(".name"), name);
+    setText(this.place.querySelector(".about"), strings.about(description, config));
+    this.#trouble("");
+    this.connection = new Connection(streamUrl(config), {
+      onReading: (reading) => this.#show(reading),
+      onRefusal: (reason) => this.#trouble(strings.refused(reason)),
+      onLost: () => this.view.age(true),
+      onConnected: () => {},
+    });
+  }
+
+  /** Read the drawing as soon as the one in flight is back. */
+  read(sequence, drawing) {
+    this.rested = Infinity; // the pen may go on
+    this.connection.send(sequence, drawing);
+  }
+
+  /** The pen rests, and `sequence` is the newest drawing. */
+  rest(sequence) {
+    this.rested = sequence;
+    if (this.shown >= sequence) this.view.rest();
+  }
+
+  close() {
+    this.connection?.close();
+    this.connection = null;
+    this.place.hidden = true;
+  }
+
+  #show(reading) {
+    if (reading.sequence < this.shown) return;
+    this.shown = reading.sequence;
+    this.#trouble("");
+    this.view.show(reading);
+    this.rest(this.rested);
+  }
+
+  #trouble(text) {
+    setText(this.place.querySelector(".trouble"), text);
+    this.view.age(Boolean(text));
+  }
+}
+
+// What a second reading is shown in: copies of the page's own parts.
+
+
+const HEAD = `
+  <header>
+    <h2>${strings.COMPARED_WITH}</h2>
+    <p class="model"></p>
+    <p class="about"></p>
+    <p class="trouble"></p>
+  </header>
+  <p class="said" role="status" aria-live="polite" aria-atomic="true">
+    <span class="name"></span>: <span class="spoken"></span>
+  </p>`;
+// What stands once on the page: the drawing, the first network's explanation, the row cursor.
+const ONCE = ".image-panel, .why-panel, .shows, .of-why, .meaning, .flips-key";
+const CURSOR = ["tabindex", "role", "aria-label", "aria-orientation", "aria-valuemin", "aria-valuemax"];
+
+/**
+ * The content of `.comparison`, not yet on the page.
+ * @param root holds index.html's parts, with nothing put into them yet
+ */
+function copyParts(root) {
+  const copy = (selector) => root.querySelector(selector).cloneNode(true);
+  const [answer, reading, legend] = [".answer", ".reading", ".legend"].map(copy);
+  for (const part of [reading, legend]) {
+    for (const element of part.querySelectorAll(ONCE)) element.remove();
+  }
+  answer.removeAttribute("aria-labelledby");
+  answer.querySelector("h2").removeAttribute("id");
+  legend.querySelector(".model").remove();
+  const axis = reading.querySelector(".axis");
+  for (const name of CURSOR) axis.removeAttribute(name);
+  axis.setAttribute("aria-hidden", "true");
+
+  const card = document.createElement("div"); // where the first reading has the drawing
+  card.className = "card";
+  card.innerHTML = '<p class="sentence"></p><p class="knowledge"></p>';
+  card.prepend(answer);
+  reading.querySelector(".axis-panel").after(card);
+  const parts = document.createElement("template").content;
+  parts.append(document.createRange().createContextualFragment(HEAD), reading, legend);
+  return parts;
 }

@@ -1,8 +1,8 @@
 // Which network reads: the choice, and what the chosen one is.
 
 import { labelledSelect, setText } from "../core/dom.js";
-import { notify } from "../core/notice.js";
-import * as words from "../core/strings.js";
+import { notify } from "../core/messages.js";
+import * as strings from "../core/strings.js";
 
 export function installNetworks(app) {
   const { root, events } = app;
@@ -13,18 +13,18 @@ export function installNetworks(app) {
   const { models } = app.config;
   const place = root.querySelector(".networks");
   place.hidden = models.length < 2;
-  const select = labelledSelect(place, words.NETWORK);
+  const select = labelledSelect(place, strings.NETWORK);
   select.append(...models.map((model) => new Option(model.name)));
   const show = () => {
     select.value = app.config.model.name;
-    setText(about, words.about(app.config.model.description, app.config));
+    setText(about, strings.about(app.config.model.description, app.config));
   };
   select.addEventListener("change", async () => {
     const wanted = select.value;
     try {
       await app.useModel(wanted);
     } catch (error) {
-      notify(root, words.networkUnusable(wanted, error.message));
+      notify(root, strings.networkUnusable(wanted, error.message));
       show();
     }
   });

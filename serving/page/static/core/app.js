@@ -1,15 +1,13 @@
 // What every part of the page shares: the drawing, the network that reads it, the newest
 // reading and the marked row. Parts talk through `events`, never to each other.
 
-import { Alert } from "./alert.js";
-import { Connection } from "./connection.js";
-import { RowCursor } from "../reading/cursor.js";
-import { Options } from "./options.js";
 import { Pad } from "../drawing/pad.js";
-import { copyParts } from "../compare/comparison-parts.js";
-import { Shortcuts } from "./shortcuts.js";
+import { RowCursor } from "../reading/cursor.js";
 import { View } from "../reading/view.js";
-import * as words from "./strings.js";
+import { Connection } from "./connection.js";
+import { Alert } from "./messages.js";
+import { Shortcuts } from "./shortcuts.js";
+import * as strings from "./strings.js";
 
 const REST = 700; // milliseconds without a change after which the drawing may be complete
 const CONFIG_RETRY = 2000;
@@ -43,13 +41,13 @@ class App {
     this.shown = 0;
     this.isRestored = false; // a link has brought the drawing
     this.isTroubled = false; // lost or refused, and nothing read since
-    this.secondParts = copyParts(root); // for another network, should one be wanted
+    this.blank = root.cloneNode(true); // with nothing put into it yet
     this.view = new View(root, config, (layer) => this.#tell("layer", layer));
     this.connection = this.#connect();
     this.pad = new Pad(root.querySelector(".pad-ink"), {
       brush: config.brush,
       limits: config.limits,
-      onFull: () => alert.show(words.PAD_FULL),
+      onFull: () => alert.show(strings.PAD_FULL),
       onChange: (time) => this.#read(time),
     });
     this.cursor = new RowCursor({
@@ -84,10 +82,10 @@ class App {
   #connect() {
     const connection = new Connection(streamUrl(this.config), {
       onReading: (reading) => this.#show(reading),
-      onRefusal: (reason) => this.#trouble(words.refused(reason)),
+      onRefusal: (reason) => this.#trouble(strings.refused(reason)),
       onLost: (wait, reason) => {
         const { admitted } = this.config;
-        const text = admitted ? words.lost(wait / 1000, reason) : words.notAdmitted(location.origin);
+        const text = admitted ? strings.lost(wait / 1000, reason) : strings.notAdmitted(location.origin);
         this.#trouble(text, () => connection.open());
       },
       onConnected: () => this.alert.hide(),
@@ -161,11 +159,11 @@ export async function fetchConfig(model) {
   const url = address("live/config.json", model);
   url.searchParams.set("origin", location.origin); // which browsers do not send with it
   const response = await fetch(url).catch(() => {
-    throw new Error(words.NO_ANSWER); // the browser's own words are not for people
+    throw new Error(strings.NO_ANSWER); // the browser's own words are not for people
   });
   if (response.ok) return response.json();
   const { error } = await response.json().catch(() => ({})); // a proxy's page is no JSON
-  throw new Error(error ?? words.answered(response.status));
+  throw new Error(error ?? strings.answered(response.status));
 }
 
 async function loadConfig(alert) {
@@ -177,7 +175,59 @@ async function loadConfig(alert) {
     } catch {
       // no server at all, or one in trouble: wait and ask again
     }
-    alert.show(words.lost(CONFIG_RETRY / 1000));
+    alert.show(strings.lost(CONFIG_RETRY / 1000));
     await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY));
   }
 }
+
+// What the page's parts have been set to, as far as a link should carry it: the network
+// compared with, the speed, and the like. Each part knows its own; none knows the others'.
+
+/** Short texts by name. */
+class Options {
+  #values = new Map();
+  #listeners = new Map();
+
+  /** The text of `name`, null where nothing is set. */
+  get(name) {
+    return this.#values.get(name) ?? null;
+  }
+
+  /** @param value kept as text; null for what a page without a link has */
+  set(name, value) {
+    const text = value === null || value === undefined ? null : String(value);
+    if (text === this.get(name)) return;
+    if (text === null) this.#values.delete(name);
+    else this.#values.set(name, text);
+    this.#tell(name, text);
+    this.#tell(ANY, text);
+  }
+
+  /** Call `onChange(text or null)` whenever `name` is set to something else, by whomever. */
+  changed(name, onChange) {
+    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), onChange]);
+  }
+
+  /** Call `onChange()` whenever any is set to something else. */
+  changedAny(onChange) {
+    this.changed(ANY, onChange);
+  }
+
+  /** All that are set, as [name, text], by name. */
+  get entries() {
+    return [...this.#values].sort(([one], [other]) => (one < other ? -1 : 1));
+  }
+
+  /** Set exactly these, and forget all others. */
+  replace(entries) {
+    const next = new Map(entries);
+    for (const name of [...this.#values.keys()]) if (!next.has(name)) this.set(name, null);
+    for (const [name, text] of next) this.set(name, text);
+  }
+
+  #tell(name, text) {
+    for (const onChange of this.#listeners.get(name) ?? []) onChange(text);
+  }
+}
+
+const ANY = Symbol("any");

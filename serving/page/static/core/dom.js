@@ -1,4 +1,5 @@
 // Boxes, choices and sliders take no letters.
+
 const FIELDS = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]";
 
 /** Whether a key press writes into a form's field. */

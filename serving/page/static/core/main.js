@@ -1,24 +1,37 @@
 // Puts the page together: the app, and one module for each thing that people can do with it.
 
-import { open } from "./app.js";
-import { installCause } from "../explain/cause.js";
 import { installCompare } from "../compare/compare.js";
-import { installExamples } from "../drawing/examples.js";
-import { installGhost } from "../explain/state-change.js";
-import { installInspector } from "../explain/inspector.js";
-import { installLatency } from "../reading/latency.js";
-import { installLink } from "../export/link.js";
-import { installNarrow } from "./phone-layout.js";
 import { installNetworks } from "../compare/networks.js";
-import { installOpening } from "../drawing/opening.js";
+import { installExamples, installOpening } from "../drawing/examples.js";
 import { installPicture } from "../drawing/picture.js";
-import { installPlayer } from "../reading/player.js";
-import { installTake } from "../export/export-menu.js";
 import { installTools } from "../drawing/tools.js";
+import { installExplanation } from "../explain/explanation.js";
+import { installInspector } from "../explain/inspector.js";
+import { installStateChange } from "../explain/state-change.js";
+import { installExport } from "../export/export-menu.js";
+import { installLink } from "../export/link.js";
+import { installLatency } from "../reading/latency.js";
+import { installPlayer } from "../reading/player.js";
+import { open } from "./app.js";
 
-// Each takes the app, fills its own place in view.html and listens to the app's events. The
+// Each takes the app, fills its own place in index.html and listens to the app's events. The
 // link is first: the others find what it says in `app.options`.
-const FEATURES = [installLink, installTools, installTake, installLatency, installExamples, installPlayer, installPicture, installCause, installGhost, installInspector, installNarrow, installNetworks, installCompare, installOpening];
+const FEATURES = [installLink, installTools, installExport, installLatency, installExamples, installPlayer, installPicture, installExplanation, installStateChange, installInspector, installPhoneLayout, installNetworks, installCompare, installOpening];
+
+// On a phone the choices that can wait stand below the legend, for the eye and for the Tab key.
+
+const NARROW = "(width <= 560px)"; // as in page.css
+
+function installPhoneLayout({ root }) {
+  const [bar, networks, exports, legend] = ["bar", "networks", "export", "legend"].map((name) => root.querySelector(`.${name}`));
+  const narrow = matchMedia(NARROW);
+  const place = () => {
+    if (narrow.matches) legend.after(networks, exports);
+    else bar.replaceChildren(networks, ...bar.children, exports);
+  };
+  narrow.addEventListener("change", place);
+  if (narrow.matches) place();
+}
 
 const root = document.querySelector(".scanline");
 root.style.visibility = "";

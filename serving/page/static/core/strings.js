@@ -1,4 +1,4 @@
-// Every sentence that the page makes up while it runs; the fixed words are in view.html.
+// Every sentence that the page makes up while it runs; the fixed words are in index.html.
 
 const NARROW = "\u202f"; // a narrow space that does not break
 
@@ -189,7 +189,7 @@ export const COPY_LINK = "Copy link";
 export const SAVE = "Save";
 export const SAVE_TITLE = "Save or copy what is shown";
 /** What the menu offers: its line, and what that is good for. */
-export const TAKE = {
+export const EXPORT = {
   png: ["Picture, PNG", "the whole reading, for slides"],
   svg: ["Picture, SVG", "the same, sharp at every size"],
   csv: ["Numbers, CSV", "one line for each: output, row, of, index, value"],
@@ -201,7 +201,7 @@ export const CODE_COPIED = "Code copied: it gets this answer from this server.";
 export const NOT_COPIED = "This browser does not let the page copy. Select and copy the text here:";
 export const NOT_SAVED = "This could not be made: the server does not answer. Try again in a moment.";
 export const CLOSE = "Close";
-export const NOTHING_TO_TAKE = "Nothing is drawn yet, so there is nothing to take along.";
+export const NOTHING_TO_EXPORT = "Nothing is drawn yet, so there is nothing to take along.";
 
 export const LATENCY = "Response time";
 export const LATENCY_NONE = "draw to measure";

@@ -1,7 +1,7 @@
 // Undo and clear, by button and by key.
 
 import { isTyping, leave, setText } from "../core/dom.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 export function installTools({ root, pad, cursor, events }) {
   const undo = root.querySelector(".undo");
@@ -26,9 +26,9 @@ export function installTools({ root, pad, cursor, events }) {
     if (pad.isEmpty) leave(clear);
     undo.disabled = !pad.canUndo;
     clear.disabled = pad.isEmpty;
-    setText(root.querySelector(".pad-hint"), pad.isEmpty ? words.PAD_EMPTY : "");
-    const brought = pad.image ? words.PAD_PICTURE : "";
-    setText(root.querySelector(".origin"), pad.isExample ? words.PAD_EXAMPLE : brought);
+    setText(root.querySelector(".pad-hint"), pad.isEmpty ? strings.PAD_EMPTY : "");
+    const brought = pad.image ? strings.PAD_PICTURE : "";
+    setText(root.querySelector(".origin"), pad.isExample ? strings.PAD_EXAMPLE : brought);
   }
   events.addEventListener("drawing", show);
   show();

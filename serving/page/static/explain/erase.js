@@ -2,7 +2,7 @@
 
 import { button, setText } from "../core/dom.js";
 import { flippingRows, hasInk, isGuess, likeliest, withoutPart, withoutRow } from "./why.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const ERASE = "erase"; // among the app's options: what is erased until further notice
 const ROW = "row"; // the marked one; else the number of a stroke, 1 for the first
@@ -97,31 +97,31 @@ export class Erase {
   #offer(row) {
     const { app, button, explanation } = this;
     let reason = "";
-    if (!explanation) reason = words.ERASE_LATER;
-    else if (row === null) reason = words.MARK_FIRST;
-    else if (!hasInk(explanation, row)) reason = words.noInk(row + 1);
+    if (!explanation) reason = strings.ERASE_LATER;
+    else if (row === null) reason = strings.MARK_FIRST;
+    else if (!hasInk(explanation, row)) reason = strings.noInk(row + 1);
     if (reason && button.matches(":focus")) app.cursor.slider.focus({ preventScroll: true });
     button.disabled = Boolean(reason);
     button.title = reason;
     button.setAttribute("aria-description", reason);
     button.setAttribute("aria-pressed", this.#isErasing);
-    setText(button, words.eraseRow(row === null ? null : row + 1));
+    setText(button, strings.eraseRow(row === null ? null : row + 1));
   }
 
   /** What the answer is shown without: {tensor, index, part}, or null. */
   #missing(row, stroke) {
     const { explanation } = this;
-    if (stroke !== null) return { tensor: explanation.erasedStrokes, index: stroke, part: words.theStroke(stroke + 1) };
+    if (stroke !== null) return { tensor: explanation.erasedStrokes, index: stroke, part: strings.theStroke(stroke + 1) };
     if (row === null || !this.#isErasing || !hasInk(explanation, row)) return null;
-    return { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) };
+    return { tensor: explanation.erasedRows, index: row, part: strings.theRow(row + 1) };
   }
 
   #sentence(row, stroke) {
     const { explanation } = this;
-    if (!explanation) return words.MARK_A_ROW;
+    if (!explanation) return strings.MARK_A_ROW;
     if (stroke !== null) return withoutPart(explanation, this.#missing(row, stroke));
     if (row !== null) return withoutRow(explanation, row);
-    return words.whatIf(flippingRows(explanation).map(({ row }) => row + 1), isGuess(explanation));
+    return strings.whatIf(flippingRows(explanation).map(({ row }) => row + 1), isGuess(explanation));
   }
 
   #suppose(missing) {
@@ -130,7 +130,7 @@ export class Erase {
     if (missing) {
       const { shape: [, digits], data } = missing.tensor;
       const from = missing.index * digits;
-      view.suppose(data.slice(from, from + digits), words.withoutPart(missing.part));
+      view.suppose(data.slice(from, from + digits), strings.withoutPart(missing.part));
     } else {
       view.suppose(null);
     }
@@ -146,11 +146,11 @@ export class Erase {
     while (chips.children.length < count) chips.append(this.#chip(chips.children.length));
     [...chips.children].forEach((chip, index) => {
       const { digit } = likeliest(tensor, index);
-      const [name, result] = words.chip(index + 1, digit);
+      const [name, result] = strings.chip(index + 1, digit);
       setText(chip.querySelector("b"), name);
       setText(chip.querySelector("small"), result);
       chip.classList.toggle("flips", digit !== this.explanation.digit);
-      const part = words.theStroke(index + 1);
+      const part = strings.theStroke(index + 1);
       chip.setAttribute("aria-label", `${name}. ${withoutPart(this.explanation, { tensor, index, part })}`);
     });
   }

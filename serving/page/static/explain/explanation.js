@@ -1,8 +1,86 @@
+// Why the network answers as it does: the parts of the page that show the server's explanation.
+
+import { address } from "../core/app.js";
+import { setText } from "../core/dom.js";
+import { packDrawing, readFrame } from "../core/protocol.js";
+import { firstInk } from "../reading/answer.js";
+import { Curve } from "./curve.js";
+import { Erase } from "./erase.js";
+import { Why } from "./why.js";
+import * as strings from "../core/strings.js";
+
+export function installExplanation(app) {
+  const { root, events } = app;
+  const configure = () => {
+    const { explain, model } = app.config;
+    root.classList.toggle("unexplained", !explain);
+    setText(root.querySelector(".unexplained-note"), explain ? "" : strings.unexplained(model.name));
+  };
+  configure();
+  const parts = [new Why(app), new Erase(app), new ThroughTime(app)];
+  new Explainer(app, (explanation) => {
+    for (const part of parts) part.show(explanation);
+  });
+  events.addEventListener("model", configure);
+}
+
+const FEWEST_POWERS = 2; // of ten, on the axis
+const MOST_POWERS = 8;
+
+/** How strongly the last belief depends on the memory after each row, on a logarithmic axis. */
+class ThroughTime {
+  constructor(app) {
+    this.app = app;
+    this.box = app.root.querySelector(".felt");
+    this.note = app.root.querySelector(".felt-note");
+    this.curve = new Curve(this.box, app.config.steps);
+    app.events.addEventListener("row", () => this.#say());
+    this.show(null);
+  }
+
+  /** @param explanation of `explanation.js`, or null */
+  show(explanation) {
+    this.explanation = explanation;
+    const { throughTime } = explanation ?? {};
+    const last = throughTime?.data.at(-1);
+    this.ratios = last ? Array.from(throughTime.data, (norm) => norm / last) : [];
+    const powers = this.ratios.filter((ratio) => ratio > 0).map(Math.log10);
+    const high = Math.max(0, Math.ceil(Math.max(0, ...powers) - 0.05));
+    const low = Math.max(high - MOST_POWERS, Math.min(high - FEWEST_POWERS, Math.floor(Math.min(0, ...powers))));
+    const place = (power) => Math.max(0, (power - low) / (high - low));
+    const step = Math.ceil((high - low) / 4);
+    const ticks = [];
+    for (let power = high; power >= low; power -= step) ticks.push({ at: place(power), text: strings.tick(power) });
+    this.curve.show(this.ratios.map((ratio) => (ratio > 0 ? place(Math.log10(ratio)) : 0)), ticks);
+    this.#say();
+  }
+
+  #say() {
+    const { explanation, ratios, app } = this;
+    if (!ratios.length) {
+      this.curve.mark(null);
+      setText(this.note, strings.NOT_FELT);
+      this.box.setAttribute("aria-label", strings.NOT_FELT);
+      return;
+    }
+    const ink = firstInk(explanation.image);
+    const row = app.cursor.row ?? Math.min(ink, ratios.length - 1);
+    this.curve.mark(row);
+    const text = strings.felt({
+      row: row + 1,
+      last: ratios.length,
+      digit: explanation.beliefDigit,
+      ratio: ratios[row],
+      isFirstInk: app.cursor.row === null,
+    });
+    setText(this.note, text);
+    this.box.setAttribute("aria-label", text);
+  }
+}
+
 // Asks the server why the network answers as it does, and never delays the drawing for it:
 // one question at a time, a few a second, and none while a newer drawing waits to be read.
 
-import { address } from "../core/app.js";
-import { packDrawing, readFrame } from "../core/protocol.js";
 
 const PAUSE = 125; // milliseconds from one question to the next, at least
 const LONGEST_PAUSE = 4000;
@@ -10,7 +88,7 @@ const LONGEST_WAIT = 10_000;
 const BUSY = 503; // too many ask: come back
 const SHARE = 5; // a question that took 40 ms is followed by the next after 5 times that
 
-export class Explainer {
+class Explainer {
   /**
    * @param onExplanation called with the newest explanation (`named`), or null where there is
    *   nothing to explain: a blank page, another network, one without weights

@@ -1,11 +1,10 @@
 // Into one unit: its weights come from the server, its states from the reading.
 
 import { address } from "../core/app.js";
+import { button, placeIn, setText } from "../core/dom.js";
+import { DIRECTIONS, diverging, groupColumns, Heatmap } from "../reading/panels.js";
 import { Curve } from "./curve.js";
-import { button, setText } from "../core/dom.js";
-import { DIRECTIONS, diverging, Heatmap } from "../reading/panels.js";
-import { Picker } from "./picker.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const UNIT = "unit"; // among the app's options: reader and number, as "forward-38"
 
@@ -28,10 +27,10 @@ class Inspector {
       <div class="unit-from"><h3></h3><ol></ol></div>
       <div class="unit-to"><h3></h3><ol></ol></div>
       <div class="unit-votes"><h3></h3><ol></ol><p></p></div>`;
-    setText(this.find(".unit-input h3"), words.INPUT);
-    setText(this.find(".unit-trace h3"), words.TRACE);
-    setText(this.find(".unit-from h3"), words.FROM);
-    setText(this.find(".unit-to h3"), words.TO);
+    setText(this.find(".unit-input h3"), strings.INPUT);
+    setText(this.find(".unit-trace h3"), strings.TRACE);
+    setText(this.find(".unit-from h3"), strings.FROM);
+    setText(this.find(".unit-to h3"), strings.TO);
     this.curve = new Curve(this.find(".trace"), config.steps);
     events.addEventListener("reading", () => this.#trace());
     events.addEventListener("row", () => this.curve.mark(app.cursor.row));
@@ -71,8 +70,8 @@ class Inspector {
     this.request?.abort();
     this.direction = this.unit = this.details = null;
     this.box.hidden = true;
-    setText(this.find("h2"), words.UNIT);
-    setText(this.find(".inspector-hint"), words.PICK_UNIT);
+    setText(this.find("h2"), strings.UNIT);
+    setText(this.find(".inspector-hint"), strings.PICK_UNIT);
     for (const listener of this.listeners) listener();
   }
 
@@ -97,12 +96,12 @@ class Inspector {
     } catch {
       if (request !== this.request || request.signal.aborted) return;
       this.close();
-      setText(this.find(".inspector-hint"), words.UNIT_FAILED);
+      setText(this.find(".inspector-hint"), strings.UNIT_FAILED);
       return;
     }
     const layers = app.config.layers.length;
-    setText(this.find("h2"), words.unitTitle({ unit, direction, layer: number, layers }));
-    setText(this.find(".inspector-hint"), words.unitActivity(digitOf(reader, unit)));
+    setText(this.find("h2"), strings.unitTitle({ unit, direction, layer: number, layers }));
+    setText(this.find(".inspector-hint"), strings.unitActivity(digitOf(reader, unit)));
     this.box.hidden = false;
     this.#show();
     this.#trace();
@@ -110,11 +109,11 @@ class Inspector {
 
   #show() {
     const { input, votes, votes_in } = this.details;
-    setText(this.find(".unit-input p"), input ? words.inputNote(input.length) : words.NO_INPUT);
+    setText(this.find(".unit-input p"), input ? strings.inputNote(input.length) : strings.NO_INPUT);
     this.#paintStrips();
     for (const way of ["from", "to"]) this.#partners(this.find(`.unit-${way} ol`), this.details[way]);
-    setText(this.find(".unit-votes h3"), words.votes(votes_in, this.app.config.outputs));
-    setText(this.find(".unit-votes p"), votes ? "" : words.NO_VOTES);
+    setText(this.find(".unit-votes h3"), strings.votes(votes_in, this.app.config.outputs));
+    setText(this.find(".unit-votes p"), votes ? "" : strings.NO_VOTES);
     this.find(".unit-votes ol").replaceChildren(...bars(votes ?? []).map((bar, digit) => item(digit, bar)));
   }
 
@@ -136,7 +135,7 @@ class Inspector {
     const sizes = bars(partners.map(({ weight }) => weight));
     list.replaceChildren(
       ...partners.map(({ unit, weight }, i) => {
-        const partner = button("", { ariaLabel: words.partnerLabel(unit, weight) });
+        const partner = button("", { ariaLabel: strings.partnerLabel(unit, weight) });
         partner.append(item(unit, sizes[i], "span"));
         partner.addEventListener("click", async () => {
           await this.open(this.direction, unit);
@@ -159,17 +158,17 @@ class Inspector {
     const low = Math.min(...states, 0);
     const reach = high - low || 1;
     const ends = [...new Set([low, 0, high])];
-    const ticks = ends.map((value) => ({ at: (value - low) / reach, text: words.number(value) }));
+    const ticks = ends.map((value) => ({ at: (value - low) / reach, text: strings.number(value) }));
     this.curve.show(states.map((state) => (state - low) / reach), ticks);
     this.curve.mark(app.cursor.row);
-    this.find(".trace").setAttribute("aria-label", words.traceLabel(states));
+    this.find(".trace").setAttribute("aria-label", strings.traceLabel(states));
   }
 
   /** Nothing is drawn, so no reader has states. */
   #blank() {
-    this.curve.show([], [{ at: 0, text: words.number(0) }]);
+    this.curve.show([], [{ at: 0, text: strings.number(0) }]);
     this.curve.mark(null);
-    this.find(".trace").setAttribute("aria-label", words.NO_INK);
+    this.find(".trace").setAttribute("aria-label", strings.NO_INK);
   }
 }
 
@@ -190,6 +189,110 @@ function item(name, { value, size }, tag = "li") {
   const bar = element.querySelector("i");
   bar.className = size < 0 ? "against" : "for";
   bar.style.setProperty("--size", Math.abs(size));
-  element.querySelector("small").textContent = words.number(Number(value.toFixed(2)));
+  element.querySelector("small").textContent = strings.number(Number(value.toFixed(2)));
   return element;
+}
+
+// A unit is named where the pointer is, and chosen by a click or a key. Its number is its place
+// in the network's arrays, from 0.
+
+
+const VALUE = ["aria-valuenow", "aria-valuetext"];
+
+/** The picture of one reader's states: says which unit a column is, and lets one choose it. */
+class Picker {
+  constructor(app, direction, inspector) {
+    const { root, events } = app;
+    Object.assign(this, { app, direction, inspector });
+    this.hasInk = Boolean(app.reading?.has_ink);
+    this.canvas = root.querySelector(`canvas.${direction}`);
+    this.label = this.canvas.getAttribute("aria-label"); // where there is nothing to choose
+    this.tag = document.createElement("span");
+    this.tag.className = "unit-tag";
+    this.tag.innerHTML = "<span></span><span class='more-of-it'></span>";
+    this.tag.setAttribute("aria-hidden", "true");
+    this.canvas.after(this.tag);
+    const rows = this.canvas.parentElement;
+    rows.addEventListener("pointermove", (event) => this.#name(this.#unitAt(event)));
+    rows.addEventListener("pointerleave", () => this.#name(null));
+    rows.addEventListener("click", (event) => this.#choose(this.#unitAt(event)));
+    this.canvas.addEventListener("keydown", (event) => this.#key(event));
+    for (const event of ["layer", "model"]) events.addEventListener(event, () => this.#layOut());
+    events.addEventListener("reading", ({ detail: { has_ink } }) => {
+      if (has_ink === this.hasInk) return;
+      this.hasInk = has_ink;
+      this.#show();
+    });
+    inspector.onChoice(() => this.#show());
+    this.#layOut();
+  }
+
+  #layOut() {
+    const groups = this.app.view.layer[this.direction]?.groups ?? [];
+    this.columns = groupColumns(groups);
+    this.units = groups.flatMap(({ units }) => units);
+    this.digits = new Map(groups.flatMap(({ digit, units }) => units.map((unit) => [unit, digit])));
+    this.hovered = null;
+    const { canvas, units } = this;
+    const attributes = { tabindex: 0, role: "slider", "aria-label": strings.unitPicker(this.direction) };
+    Object.assign(attributes, { "aria-valuemin": 0, "aria-valuemax": units.length - 1 });
+    if (this.app.config.explain) {
+      for (const [name, value] of Object.entries(attributes)) canvas.setAttribute(name, value);
+    } else {
+      for (const name of [...Object.keys(attributes), ...VALUE]) canvas.removeAttribute(name);
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", this.label);
+    }
+    this.#show();
+  }
+
+  #unitAt(event) {
+    const column = Math.floor(placeIn(this.canvas, event).x * this.columns.length);
+    const unit = this.columns[column] ?? -1;
+    return unit < 0 ? null : unit;
+  }
+
+  #name(unit) {
+    if (unit === this.hovered) return;
+    this.hovered = unit;
+    this.#show();
+  }
+
+  #choose(unit) {
+    if (unit === null || !this.app.config.explain) return;
+    this.inspector.open(this.direction, unit);
+    this.canvas.focus({ preventScroll: true }); // the keys go on from here
+  }
+
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || !this.units.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const at = this.units.indexOf(this.#chosen ?? -1);
+    const last = this.units.length - 1;
+    const next = at < 0 ? (step > 0 ? 0 : last) : Math.min(last, Math.max(0, at + step));
+    this.#choose(this.units[next]);
+  }
+
+  get #chosen() {
+    const { unit, direction } = this.inspector;
+    return direction === this.direction ? unit : null;
+  }
+
+  #show() {
+    const chosen = this.#chosen;
+    const unit = this.hovered ?? (this.hasInk ? chosen : null); // an empty picture shows no unit's states
+    this.tag.hidden = unit === null;
+    const label = unit === null ? strings.NO_UNIT : strings.unitName(unit, this.digits.get(unit));
+    if (this.app.config.explain) {
+      this.canvas.setAttribute("aria-valuenow", Math.max(0, this.units.indexOf(chosen ?? -1)));
+      this.canvas.setAttribute("aria-valuetext", chosen === null ? strings.NO_UNIT : strings.unitName(chosen, this.digits.get(chosen)));
+    }
+    if (unit === null) return;
+    setText(this.tag.firstChild, label);
+    setText(this.tag.lastChild, this.app.config.explain ? strings.moreOfUnit(unit === chosen) : "");
+    const place = (this.columns.indexOf(unit) + 0.5) / this.columns.length;
+    this.tag.style.setProperty("--place", place);
+  }
 }

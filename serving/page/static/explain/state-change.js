@@ -3,13 +3,13 @@
 
 import { setText } from "../core/dom.js";
 import { DIRECTIONS } from "../reading/panels.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const LONGEST = 24; // canvas pixels of a bar
 const NOTICED = 0.05; // of the strongest change; less does not count as changed
 const PAUSE = 100; // milliseconds from one picture to the next: the reading comes first
 
-export function installGhost(app) {
+export function installStateChange(app) {
   new Ghost(app);
 }
 
@@ -27,7 +27,7 @@ class Ghost {
         margin.className = "changed";
         margin.setAttribute("aria-hidden", "true");
         margin.innerHTML = `<canvas width="${LONGEST}" height="${app.config.steps}"></canvas><span></span>`;
-        setText(margin.lastChild, words.CHANGED);
+        setText(margin.lastChild, strings.CHANGED);
         root.querySelector(`.${direction}-panel .rows`).append(margin);
         return [direction, margin];
       }),
@@ -103,7 +103,7 @@ class Ghost {
   #say() {
     const runs = this.changes.map((sizes) => sizes && runsAbove(sizes, NOTICED * this.most));
     const [forward, backward] = runs;
-    setText(this.note, forward ? words.changed({ forward, backward }) : words.NOT_CHANGED);
+    setText(this.note, forward ? strings.changed({ forward, backward }) : strings.NOT_CHANGED);
   }
 
   #paint(margin, sizes) {

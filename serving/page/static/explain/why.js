@@ -1,10 +1,10 @@
 // Which rows and pixels decided: a bar beside each row, and on request the gradient over the
 // pictures. Orange and to the right speaks for the digit, blue and to the left against it.
 
-import { argmax } from "../reading/answer.js";
 import { setText } from "../core/dom.js";
+import { argmax } from "../reading/answer.js";
 import { compressed, diverging, groupColumns, Heatmap, quantile, TOLD_APART } from "../reading/panels.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const HALF = 60; // canvas pixels of the longest bar
 const MOST = 0.5; // rows that carry more than this share have decided
@@ -77,8 +77,8 @@ export class Why {
       this.isLater = time !== null && time < config.steps;
       this.#say();
     });
-    setText(this.find(".flips-key b"), words.NO_DIGIT);
-    setText(this.find(".flips-key span"), words.FLIPS);
+    setText(this.find(".flips-key b"), strings.NO_DIGIT);
+    setText(this.find(".flips-key span"), strings.FLIPS);
     // The view has read the new theme's colours by then: it watched first.
     new MutationObserver(() => this.#paint()).observe(document.body, { attributeFilter: ["class"] });
     this.show(null);
@@ -107,24 +107,24 @@ export class Why {
     const { explanation, run } = this;
     const { row } = this.app.cursor;
     const isLater = this.isLater && row === null;
-    let title = words.whyTitle(null);
+    let title = strings.whyTitle(null);
     let because = "";
-    let label = words.NO_WHY;
+    let label = strings.NO_WHY;
     if (explanation && isLater) {
-      because = label = words.WHY_LATER;
+      because = label = strings.WHY_LATER;
     } else if (explanation) {
       const { digit, influence } = explanation;
       const guess = isGuess(explanation);
-      title = words.whyTitle(digit, guess);
+      title = strings.whyTitle(digit, guess);
       const lowest = argmax(influence.data.map((value) => -value));
       const against = influence.data[lowest] < 0 ? lowest + 1 : null;
-      label = words.whyLabel({ digit, run, against, isGuess: guess });
-      because = row === null ? words.decided(run, digit, guess) : withoutRow(explanation, row);
+      label = strings.whyLabel({ digit, run, against, isGuess: guess });
+      because = row === null ? strings.decided(run, digit, guess) : withoutRow(explanation, row);
     }
     setText(this.find(".why-panel h2"), title);
     setText(this.find(".because"), because);
     this.bars.setAttribute("aria-label", label);
-    setText(this.find(".why-legend"), words.whyLegend(explanation?.digit));
+    setText(this.find(".why-legend"), strings.whyLegend(explanation?.digit));
   }
 
   #paint() {
@@ -228,13 +228,13 @@ export function hasInk({ image: { shape: [, width], data } }, row) {
 /** The answer without a part, in words: row `index` of `tensor` has its probabilities. */
 export function withoutPart(explanation, { tensor, index, part }) {
   const { digit: answer } = explanation;
-  return words.without({ part, ...likeliest(tensor, index), answer, isGuess: isGuess(explanation) });
+  return strings.without({ part, ...likeliest(tensor, index), answer, isGuess: isGuess(explanation) });
 }
 
 /** The same of a row; one without ink teaches nothing. */
 export function withoutRow(explanation, row) {
-  if (!hasInk(explanation, row)) return words.noInk(row + 1);
-  return withoutPart(explanation, { tensor: explanation.erasedRows, index: row, part: words.theRow(row + 1) });
+  if (!hasInk(explanation, row)) return strings.noInk(row + 1);
+  return withoutPart(explanation, { tensor: explanation.erasedRows, index: row, part: strings.theRow(row + 1) });
 }
 
 /** Gradient times state: what each state gives to the digit, by a small share. */

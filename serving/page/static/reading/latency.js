@@ -1,7 +1,7 @@
 // How long the page takes from the pen to the picture, for those who ask.
 
 import { setText } from "../core/dom.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const KEPT = 50; // readings that the median is of
 
@@ -10,14 +10,14 @@ export function installLatency({ root, events, options, pad }) {
   element.className = "latency";
   element.innerHTML = "<label><input type='checkbox' role='switch'><span></span></label> <span class='figures'></span>";
   const [box, name, figures] = ["input", "label span", ".figures"].map((part) => element.querySelector(part));
-  name.textContent = words.LATENCY;
+  name.textContent = strings.LATENCY;
   root.querySelector(".legend .model").before(element);
 
   let waiting = []; // {sequence, time} of changes that are not on the screen yet
   let kept = []; // milliseconds from the pen's event to the frame that shows it
   let server = null;
   const show = () => {
-    const told = kept.length ? words.latency(summary(kept, server)) : words.LATENCY_NONE;
+    const told = kept.length ? strings.latency(summary(kept, server)) : strings.LATENCY_NONE;
     setText(figures, box.checked ? told : "");
   };
   box.addEventListener("change", () => options.set("latency", box.checked ? "on" : null));

@@ -1,8 +1,7 @@
 // A reading in words: one sentence, and what the readers know, or what to do next.
 
-import { argmax } from "./answer.js";
-import { isBelieved, settledAt } from "./belief.js";
-import * as words from "../core/strings.js";
+import { argmax, isBelieved, settledAt } from "./answer.js";
+import * as strings from "../core/strings.js";
 
 /**
  * @param view a `View`: its reading, the layer, the marked row, where the readers are in a sweep
@@ -11,8 +10,8 @@ import * as words from "../core/strings.js";
 export function tell(view) {
   const { config, reading, stale, row, time, leading } = view;
   if (stale) return { sentence: stale, knowledge: "" };
-  if (!reading) return { sentence: words.WAITING, knowledge: "" };
-  if (!reading.has_ink || !leading) return { sentence: words.NO_INK, knowledge: "" };
+  if (!reading) return { sentence: strings.WAITING, knowledge: "" };
+  if (!reading.has_ink || !leading) return { sentence: strings.NO_INK, knowledge: "" };
   const told = {
     steps: config.steps,
     layer: view.layer.number,
@@ -23,14 +22,14 @@ export function tell(view) {
   if (row === null && time !== null) return underWay(view, told);
   const { sentence, knowledge } = row === null ? atRest(view, told) : atRow(view, told);
   // The answer is then one without a part, beside which the sentence would seem to be of it, too.
-  return { sentence: view.supposed ? words.ofTheWhole(sentence) : sentence, knowledge };
+  return { sentence: view.supposed ? strings.ofTheWhole(sentence) : sentence, knowledge };
 }
 
 function atRow({ row, leading, ink }, told) {
   const at = { ...told, row: row + 1 };
   const isSure = isBelieved(leading[row], row, ink);
-  const sentence = words.atRow({ ...at, ...leading[row], isBelieved: isSure, inkAbove: row >= ink });
-  return { sentence, knowledge: words.knowledge(at) };
+  const sentence = strings.atRow({ ...at, ...leading[row], isBelieved: isSure, inkAbove: row >= ink });
+  return { sentence, knowledge: strings.knowledge(at) };
 }
 
 function atRest({ leading, ink }, told) {
@@ -38,15 +37,15 @@ function atRest({ leading, ink }, told) {
   const settledRow = settled === null ? null : settled + 1;
   const lastDigit = leading.at(-1).digit;
   return {
-    sentence: words.overview({ ...told, settledRow, lastDigit }),
-    knowledge: words.invitation(told),
+    sentence: strings.overview({ ...told, settledRow, lastDigit }),
+    knowledge: strings.invitation(told),
   };
 }
 
 /** Where the readers are in their sweep, and what that tells them. */
 function underWay({ time, leading, ink }, told) {
   const leader = leading[time - 1];
-  return words.sweep({
+  return strings.sweep({
     ...told,
     time,
     digit: leader?.digit,

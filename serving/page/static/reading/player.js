@@ -1,7 +1,7 @@
 // Time: the readers sweep over the rows from both ends, played, stepped or scrubbed.
 
 import { setText } from "../core/dom.js";
-import * as words from "../core/strings.js";
+import * as strings from "../core/strings.js";
 
 const STEP = 250; // milliseconds a row at speed 1
 const HOLD = 6; // steps for which the meeting and the end stand still, to be read
@@ -126,10 +126,10 @@ class Player {
       control.disabled = !reading?.has_ink || time === end;
     }
     const said = root.querySelector(".sentence").textContent;
-    this.scrub.setAttribute("aria-valuetext", this.time === null ? words.ALL_READ : said);
+    this.scrub.setAttribute("aria-valuetext", this.time === null ? strings.ALL_READ : said);
     play.classList.toggle("playing", this.#isPlaying);
-    const label = this.#isPlaying ? words.PAUSE : words.PLAY;
-    setText(play.querySelector("span"), this.reduced.matches ? words.HALF_WAY : label);
+    const label = this.#isPlaying ? strings.PAUSE : strings.PLAY;
+    setText(play.querySelector("span"), this.reduced.matches ? strings.HALF_WAY : label);
   }
 
   /** @param value one of those offered, else the speed is 1; a link may hold anything */

@@ -1,18 +1,8 @@
 // The pictures of the states: one for each reader of the layer shown, in one scale.
 
 import { setText } from "../core/dom.js";
-import {
-  compressed,
-  DIRECTIONS,
-  diverging,
-  extent,
-  groupColumns,
-  Heatmap,
-  paintRamp,
-  quantile,
-  TOLD_APART,
-} from "./panels.js";
-import * as words from "../core/strings.js";
+import { compressed, DIRECTIONS, diverging, extent, groupColumns, Heatmap, paintRamp, quantile, TOLD_APART } from "./panels.js";
+import * as strings from "../core/strings.js";
 
 export class States {
   /** @param root holds the readers' panels and the legend of their colours */
@@ -54,9 +44,9 @@ export class States {
       Object.assign(this, { isOneSided, ramp });
       paintRamp(this.find(".scale-ramp"), ramp, isOneSided ? 0.5 : 0);
     }
-    setText(this.find(".scale-low"), isOneSided ? "0" : words.end(-limit, isCut));
-    setText(this.find(".scale-middle"), words.number(isOneSided ? limit / 4 : 0));
-    setText(this.find(".scale-high"), words.end(limit, isCut));
+    setText(this.find(".scale-low"), isOneSided ? "0" : strings.end(-limit, isCut));
+    setText(this.find(".scale-middle"), strings.number(isOneSided ? limit / 4 : 0));
+    setText(this.find(".scale-high"), strings.end(limit, isCut));
   }
 
   #layOut(direction, steps) {
@@ -65,7 +55,7 @@ export class States {
     this.maps[direction].layOut(steps, columns);
     let from = 0;
     const labels = groups.map(({ digit, units }) => {
-      const label = { digit, at: from + units.length / 2, title: words.groupTitle(digit, units.length) };
+      const label = { digit, at: from + units.length / 2, title: strings.groupTitle(digit, units.length) };
       from += units.length + 1;
       return label;
     });

@@ -1,18 +1,16 @@
 // Everything that shows a reading. It keeps the newest one, the layer and the marked row,
 // and can paint itself anew whenever one of them, or the theme, changes.
 
-import { Answer, argmax } from "./answer.js";
-import { firstInk, isBelieved, Leaders, leaders } from "./belief.js";
-import { readPalette } from "./colours.js";
 import { setText } from "../core/dom.js";
-import { Heatmap, linear, paintRamp } from "./panels.js";
-import { label, States } from "./states.js";
+import { Answer, argmax, firstInk, isBelieved, leaders, Leaders } from "./answer.js";
 import { tell } from "./narration.js";
-import * as words from "../core/strings.js";
+import { Heatmap, linear, paintRamp, readPalette } from "./panels.js";
+import { label, States } from "./states.js";
+import * as strings from "../core/strings.js";
 
 export class View {
   /**
-   * @param root element that holds all parts of view.html; it may lack the image
+   * @param root element that holds all parts of index.html; it may lack the image
    * @param config of the network, from the server
    * @param onLayer (number) after another layer was chosen
    */
@@ -43,7 +41,7 @@ export class View {
     this.reading = null;
     this.isAtRest = false;
     this.#layerChoice();
-    this.find(".model").textContent = words.model(config.model);
+    this.find(".model").textContent = strings.model(config.model);
     this.find(".spoken").textContent = ""; // another network's
     this.chooseLayer(1); // the one whose downward states know rows 1..t alone
     if (this.palette) this.#paint(); // over another network's pictures
@@ -63,12 +61,12 @@ export class View {
     this.#say();
     const answer = this.#answer && argmax(this.#answer);
     this.find(".spoken").textContent = this.#hasInk
-      ? words.spoken({ answer, probability: this.#answer[answer], ...this.reading.verdict })
-      : words.NO_INK;
+      ? strings.spoken({ answer, probability: this.#answer[answer], ...this.reading.verdict })
+      : strings.NO_INK;
   }
 
   /** Show another answer than the reading's, with `note` on what it is of; null ends it. */
-  suppose(probabilities, note = words.OF_THE_NETWORK) {
+  suppose(probabilities, note = strings.OF_THE_NETWORK) {
     if (!probabilities && !this.supposed) return;
     this.supposed = probabilities;
     setText(this.find(".answer small"), note);
@@ -77,7 +75,7 @@ export class View {
   }
 
   /** Dim what is shown, and say `why`, if it is not of what was brought last. */
-  age(isStale, why = words.STALE) {
+  age(isStale, why = strings.STALE) {
     const stale = isStale ? why : null;
     if (stale === this.stale) return;
     this.stale = stale;
@@ -121,7 +119,7 @@ export class View {
   chooseLayer(number) {
     this.layer = this.config.layers[number - 1];
     const { forward, backward } = this.layer;
-    const notes = words.notes({
+    const notes = strings.notes({
       layer: number,
       forward: forward.units,
       backward: backward?.units,
@@ -188,7 +186,7 @@ export class View {
     // While a drawing changes, a screen reader would have to say every reading of it.
     if (this.row === this.toldRow && !this.isAtRest) return;
     this.toldRow = this.row;
-    slider.setAttribute("aria-valuetext", this.row === null ? words.NO_ROW : sentence);
+    slider.setAttribute("aria-valuetext", this.row === null ? strings.NO_ROW : sentence);
   }
 
   #axis(steps) {
