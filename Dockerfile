@@ -40,8 +40,13 @@ RUN chmod -R u=rwX,go=rX /app \
 FROM ${PYTHON_IMAGE} AS service
 WORKDIR /app
 # It writes to nothing but /tmp, as HOME, and with several workers Prometheus's files to /dev/shm.
+# MALLOC_...: what a burst of large requests took goes back to the system (measured: 60 s after it
+# 1.3 times the memory of before, not 3.7 times).
 ENV PATH=/venv/bin:$PATH \
     HOME=/tmp \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
     ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
     SCANLINE_HOST=0.0.0.0 \

@@ -24,6 +24,7 @@ from model.weights import Network, load_arrays
 RUNTIME_VERSION = ort.__version__
 DEFAULT = "scanline"  # the network that answers where nobody chooses
 VERSION = "1"  # of a network whose file names none
+_KEPT_BATCH = 64  # images; what a larger inference took goes back to the system
 _SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give
 
 
@@ -197,7 +198,12 @@ class Predictor:
         """
         names = self.output_names if outputs is None else outputs
         images = np.ascontiguousarray(images, dtype=np.float32)
-        return dict(zip(names, self._session.run(names, {signature.IMAGES: images}), strict=True))
+        how = None
+        if len(images) > _KEPT_BATCH:
+            how = ort.RunOptions()
+            how.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        results = self._session.run(names, {signature.IMAGES: images}, how)
+        return dict(zip(names, results, strict=True))
 
     def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         """Read pictures in one inference; the network is not asked about those without ink."""

@@ -79,6 +79,12 @@ def serve(settings: Settings) -> None:
             respawn_failed_workers=True,
             workers_kill_timeout=settings.drain_seconds,
         )
+        if hasattr(os, "register_at_fork"):
+            # Else a worker has the parent's handler until Granian sets its own, seconds later, and
+            # does not end by the signal.
+            os.register_at_fork(
+                after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+            )
         waiting = threading.Thread(target=_announce, args=(settings, port), daemon=True)
         server.on_startup(waiting.start)
         try:
@@ -97,7 +103,6 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     from serving.app import create_app
     from serving.inference.models import Models
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's, until Granian sets its own
     logs.configure(settings)
     try:
         app = create_app(Models(settings.model), settings)

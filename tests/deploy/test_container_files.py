@@ -15,7 +15,7 @@ import pytest
 
 from deploy.slim import UNUSED, MissingError, slim
 from tests.support.manifests import OURS, SERVICES
-from tests.support.running import ROOT, free_port, port_of, running, serving, url_of
+from tests.support.running import ROOT, free_port, port_of, running, serving, url_of, wait_for
 
 
 def test_the_copied_files_are_enough_to_start(tmp_path):
@@ -91,6 +91,15 @@ def test_a_signal_from_before_the_first_line_is_not_lost():
         command, cwd=ROOT, preexec_fn=send_blocked, capture_output=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_signal_while_the_worker_starts_ends_it_at_once():
+    with serving("--drain-seconds", "60") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_for(lambda: children.read_text().strip())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
 
 
 def test_slim_deletes_only_what_it_names(tmp_path):
