@@ -125,8 +125,7 @@ class Application:
                 allow_headers=("Authorization", "X-API-Key", "X-Request-Id", LENGTH_HEADER),
                 expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id", LENGTH_HEADER),
             )
-        fixed = {getattr(route, "path", "") for route in self.api.routes}
-        app = RequestLog(app, self.metrics, {path for path in fixed if path and "{" not in path})
+        app = RequestLog(app, self.metrics, self.api.routes)
         if settings.root_path:
             app = _below(settings.root_path, app)
         return _behind_proxies(settings.forwarded_allow_ips.split(","), app)

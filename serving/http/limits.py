@@ -7,6 +7,7 @@ words of RFC 9110, 15.6.4.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # They decode pictures, of up to `Settings.max_pixels`, and wait for threads.
 PICTURE_PATHS = frozenset({"/classify", "/live/picture"})
 SMALL_BYTES = 64 * 1024
+LINGER_SECONDS = 2  # for a client that still sends to read that it is refused
 RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
 FULL = "the server is full: try again in a second"
 
@@ -103,6 +105,7 @@ class Limits:
         limit = self._limit
         if limit.is_reached(is_heavy):
             await refuse(scope, send, 503, FULL)
+            await drop_body(scope, receive)
             return
         limit.present += 1
         try:
@@ -121,6 +124,8 @@ class Limits:
                 raise _Refused(503, FULL)
         except _Refused as refused:
             await refuse(scope, send, refused.status, str(refused))
+            if refused.status in (413, 503):
+                await drop_body(scope, receive)
             return
         try:
             await self._app(scope, _replay(body, receive), send)
@@ -198,6 +203,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+async def drop_body(scope: Scope, receive: Receive) -> None:
+    """Read on for a moment after a refusal, as far as a body is large or its length unknown:
+    many clients look for an answer only when all is sent, and a closed connection would lose it.
+    """
+    length, _ = _declared(scope)
+    if length is None or length > SMALL_BYTES:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while (await receive()).get("more_body"):
+                    pass
 
 
 async def refuse(scope: Scope, send: Send, status: int, message: str) -> None:

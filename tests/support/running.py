@@ -57,6 +57,27 @@ def port_of(process: subprocess.Popen) -> int:
     return int(url_of(process).rpartition(":")[2])
 
 
+LAST = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def exchange(port: int, *parts: bytes) -> bytes:
+    """All that a connection answers to `parts`, each sent when the one before has been read.
+
+    It must come to an end: let `LAST` be the last part.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        answer = b""
+        with suppress(ConnectionError):  # it may answer and close before all is sent
+            for part in parts:
+                client.sendall(part)
+                # An answer to somebody else: the server has seen what came before.
+                httpx.get(f"http://127.0.0.1:{port}/v2/health/live")
+        with suppress(ConnectionError):
+            while piece := client.recv(65536):
+                answer += piece
+    return answer
+
+
 class LiveServer(NamedTuple):
     """A running server with both its ports; the addresses are ``host:port``."""
 
