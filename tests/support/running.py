@@ -116,3 +116,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
                 return
         assert time.monotonic() < end, "it never became so"
         time.sleep(0.01)
+
+
+def workers_of(parent: int) -> list[int]:
+    """The worker processes of a server; Linux only."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            facts = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_bytes()
+            if int(facts[1]) == parent and b"resource_tracker" not in command:
+                found.append(int(entry.name))
+    return sorted(found)

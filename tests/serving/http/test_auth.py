@@ -155,7 +155,7 @@ def test_behind_a_trusted_proxy_with_tls_the_cookie_is_secure(tiny_model):
     ):
         settings = Settings(ui=False, api_key=KEYS, forwarded_allow_ips=trusted)
         client = TestClient(create_app(models, settings), client=("10.1.2.3", 5))
-        headers = basic(KEYS[0]) | {"x-forwarded-proto": "https"}
+        headers = basic(KEYS[0]) | {"x-forwarded-proto": "https", "x-forwarded-for": "8.8.8.8"}
         cookie = client.get("/v2", headers=headers).headers["set-cookie"]
         assert ("; Secure" in cookie) is is_secure, trusted
 

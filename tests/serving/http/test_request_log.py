@@ -2,6 +2,7 @@
 
 import logging
 import re
+from logging.handlers import BufferingHandler
 
 import pytest
 from fastapi import WebSocket
@@ -24,8 +25,12 @@ def client(tiny_model):
 
 @pytest.fixture
 def lines(caplog):
-    caplog.set_level(logging.INFO, "scanline.access")
-    return caplog.records
+    """The records of the access log."""
+    log, handler = logging.getLogger("scanline.access"), BufferingHandler(10**6)
+    log.addHandler(handler)
+    with caplog.at_level(logging.INFO, log.name):
+        yield handler.buffer
+    log.removeHandler(handler)
 
 
 # --- Ids --------------------------------------------------------------------------------
