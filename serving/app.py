@@ -79,7 +79,6 @@ class Application:
             version=__version__,
             description="A recurrent network reads handwritten digits, row by row.",
             redoc_url=None,
-            root_path=settings.root_path,
             openapi_tags=schemas.TAGS,
             generate_unique_id_function=_operation_id,
             responses=_ERRORS,
