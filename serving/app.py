@@ -108,9 +108,10 @@ class Application:
     def _layers(self, models: Models) -> ASGIApp:
         """What every request meets, from within outwards."""
         settings = self.settings
-        app: ASGIApp = InferApp(
-            _without_pathsend(self.api), self.endpoints, settings.max_body_bytes
-        )
+        app: ASGIApp = _without_pathsend(self.api)
+        if settings.root_path:
+            app = _with_root(settings.root_path, app)
+        app = InferApp(app, self.endpoints, settings.max_body_bytes)
         app = Limits(app, self.limit, settings.max_body_bytes, settings.body_seconds)
         app = OriginGuard(app, settings.cors_origins)
         if settings.api_key:
@@ -126,7 +127,7 @@ class Application:
             )
         app = RequestLog(app, self.metrics, self.api.routes)
         if settings.root_path:
-            app = _below(settings.root_path, app)
+            app = _without_root(settings.root_path, app)
         return _behind_proxies(settings.forwarded_allow_ips.split(","), app)
 
     @asynccontextmanager
@@ -163,15 +164,30 @@ def _without_pathsend(app: ASGIApp) -> ASGIApp:
     return asked
 
 
-def _below(root: str, app: ASGIApp) -> ASGIApp:
-    """`app` under the path `root`, whether or not the proxy has taken that off."""
+def _without_root(root: str, app: ASGIApp) -> ASGIApp:
+    """`app` below the path `root`, whether or not the proxy has taken that off."""
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            scope["root_path"] = root
-            if scope["path"].startswith(f"{root}/"):
-                scope["path"] = scope["path"].removeprefix(root)
+        if scope["type"] != "lifespan" and scope["path"].startswith(f"{root}/"):
+            scope["path"] = scope["path"].removeprefix(root)
         await app(scope, receive, send)
+
+    return asked
+
+
+def _with_root(root: str, app: ASGIApp) -> ASGIApp:
+    """The path as ASGI and so Starlette's mounts have it: with `root`, whatever was asked."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        path = scope["path"]
+        scope.update(root_path=root, path=root + path)
+        try:
+            await app(scope, receive, send)
+        finally:
+            scope["path"] = path
 
     return asked
 

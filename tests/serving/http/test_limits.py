@@ -135,16 +135,15 @@ async def test_a_slow_sender_takes_nobodys_place():
 @plays
 async def test_bodies_that_are_being_received_share_their_memory():
     async with limited(most_bytes=3 * SMALL_BYTES) as (slow, post):
-        never, piece = asyncio.Event(), bytes(2 * SMALL_BYTES)
-        first = post(dripping(never, piece))
+        ended, later, piece = asyncio.Event(), asyncio.Event(), bytes(2 * SMALL_BYTES)
+        ended.set()
+        first = post(dripping(later, piece))
         await asyncio.sleep(0)
-        second = post(dripping(never, piece))
-        small = post(dripping(never, SMALL))
-        await until(second.done)
-        assert second.result().status_code == 503
+        assert (await post(dripping(ended, piece))).status_code == 503
+        small = post(dripping(later, SMALL))
         assert not first.done()
         slow.let_go.set()
-        never.set()
+        later.set()
         assert [(await task).status_code for task in (first, small)] == [200, 200]
 
 
