@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.errors import json_answer
 from serving.http.health import READINESS, is_health
-from serving.http.limits import drop_body, refuse
+from serving.http.limits import refuse
 
 KEY_NAME = "scanline.key"  # in a request's scope: the name of its key
 
@@ -100,7 +100,6 @@ class KeyGuard:
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
             await refusal(scope, receive, send)
-            await drop_body(scope, receive)
         elif self._is_waiting(READINESS.fullmatch(scope["path"])["model"]):
             await json_answer({"error": _NOT_READY}, 503)(scope, receive, send)
         else:

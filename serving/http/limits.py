@@ -105,7 +105,6 @@ class Limits:
         limit = self._limit
         if limit.is_reached(is_heavy):
             await refuse(scope, send, 503, FULL)
-            await drop_body(scope, receive)
             return
         limit.present += 1
         try:
@@ -124,8 +123,6 @@ class Limits:
                 raise _Refused(503, FULL)
         except _Refused as refused:
             await refuse(scope, send, refused.status, str(refused))
-            if refused.status in (413, 503):
-                await drop_body(scope, receive)
             return
         try:
             await self._app(scope, _replay(body, receive), send)
@@ -205,16 +202,32 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def drop_body(scope: Scope, receive: Receive) -> None:
-    """Read on for a moment after a refusal, as far as a body is large or its length unknown:
-    many clients look for an answer only when all is sent, and a closed connection would lose it.
+def finish_reading(app: ASGIApp) -> ASGIApp:
+    """`app`; what it leaves of a large body is read on for a moment, and dropped.
+
+    Many clients look for an answer only when all is sent; a closed connection would lose it.
     """
-    length, _ = _declared(scope)
-    if length is None or length > SMALL_BYTES:
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        length = _declared(scope)[0] if scope["type"] == "http" else 0
+        if length is not None and length <= SMALL_BYTES:
+            await app(scope, receive, send)
+            return
+        is_read = False
+
+        async def reading() -> Message:
+            nonlocal is_read
+            event = await receive()
+            is_read = not event.get("more_body")
+            return event
+
+        await app(scope, reading, send)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_SECONDS):
-                while (await receive()).get("more_body"):
-                    pass
+                while not is_read:
+                    await reading()
+
+    return asked
 
 
 async def refuse(scope: Scope, send: Send, status: int, message: str) -> None:
