@@ -31,12 +31,8 @@ FROM build-page AS bytecode-page
 RUN /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib
 
 FROM ${PYTHON_IMAGE} AS app
-COPY model/__init__.py model/signature.py model/images/preprocess.py model/images/photo.py model/images/strokes.py \
-     model/images/steps.py model/images/digit_count.py \
-     model/cards.py model/weights.py model/reference.py model/backward.py \
-     /app/model/
+COPY model /app/model/
 COPY serving /app/serving/
-COPY model/release /app/model/release/
 # Readable for all, whatever the checkout's umask was.
 RUN chmod -R u=rwX,go=rX /app \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app
@@ -46,6 +42,7 @@ WORKDIR /app
 # It writes to nothing but /tmp, as HOME, and with several workers Prometheus's files to /dev/shm.
 ENV PATH=/venv/bin:$PATH \
     HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
     SCANLINE_HOST=0.0.0.0 \
     SCANLINE_PORT=7860

@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto lock clean
+.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto docs lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -41,7 +41,7 @@ image:  ## build the container; TARGET=api: without the page
 		"(apt-get install podman), or name its command by ENGINE="; exit 2; }
 	$(ENGINE) build $(if $(filter podman buildah,$(notdir $(ENGINE))),--format docker) \
 		-t $(IMAGE) --target $(TARGET) \
-		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg VERSION=$$(sed -n 's/^__version__ = "\([^"]*\)".*/\1/p' model/__init__.py) \
 		--build-arg REVISION=$$(git describe --always --abbrev=40 --dirty --exclude='*') \
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) --build-arg SOURCE=$(SOURCE) $(ARGS) .
 IMAGE ?= scanline
@@ -89,9 +89,12 @@ bench-serving: $(VENV)/.full  ## measure the service beside others, its start, k
 	$(BIN)/python benchmarks/serving/start.py
 	$(BIN)/python benchmarks/serving/kill.py
 
-proto: $(VENV)/.full  ## write serving/inference/proto's descriptors anew
-	$(BIN)/python -m grpc_tools.protoc -I serving/inference/proto \
-		--descriptor_set_out=serving/inference/proto/open_inference.binpb open_inference.proto
+proto: $(VENV)/.full  ## write the Python modules of serving/inference/proto anew
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \
+		serving/inference/proto/open_inference.proto
+
+docs: $(VENV)/.full  ## write settings, import graph and file map into docs/
+	$(BIN)/python -m docs.generate
 
 lock: $(VENV)/.full  ## resolve pyproject.toml into requirements*.txt, with hashes
 	$(BIN)/python -m pip install -q uv==0.13.9

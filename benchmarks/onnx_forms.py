@@ -21,19 +21,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # Keras's own export needs it
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import onnxruntime
 
 from model import signature, weights
 from model.export import onnx_graph
+from model.predictor import RUNTIME_VERSION, open_session
 
 BATCHES = (1, 32, 64, 256)
 SECONDS = 0.3  # a measurement
-
-
-def session(model: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def keras_export(model) -> bytes:
@@ -71,7 +65,7 @@ def main() -> None:
         "operator RNN": onnx_graph.build(network, "rnn").SerializeToString(),
         "gemm (ours)": onnx_graph.build(network, "gemm").SerializeToString(),
     }
-    sessions = {name: session(data) for name, data in forms.items()}
+    sessions = {name: open_session(data) for name, data in forms.items()}
     rng = np.random.default_rng(0)
     seconds: dict[tuple[str, int], list[float]] = {}
     for _ in range(arguments.rounds):
@@ -89,7 +83,7 @@ def print_table(arguments, sessions, seconds) -> None:
     first = next(iter(sessions))
     print(
         f"{arguments.network.name}, one core of {platform.processor() or platform.machine()}, "
-        f"onnxruntime {onnxruntime.__version__}, medians of {arguments.rounds} rounds\n"
+        f"onnxruntime {RUNTIME_VERSION}, medians of {arguments.rounds} rounds\n"
     )
     head = [f"batch {b}, {'µs' if b == 1 else 'images/s'} (ratio)" for b in BATCHES]
     print("| form | " + " | ".join(head) + " |")

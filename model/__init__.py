@@ -1,3 +1,3 @@
-"""What the network is, and what it computes."""
+"""What the network is and what it computes."""
 
-__version__ = "0.2.0"
+__version__ = "0.2.0"  # of the whole project: pyproject.toml, server and image take it from here

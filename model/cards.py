@@ -39,9 +39,5 @@ def read(path: Path) -> dict[str, Any]:
     return card
 
 
-def write(path: Path, card: dict[str, Any]) -> None:
-    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-
-
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

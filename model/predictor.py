@@ -1,19 +1,27 @@
-"""An exported network as a Python object: arrays in, arrays out, nothing about HTTP."""
+"""An exported network as a Python object: arrays in, arrays out, nothing about HTTP.
 
-from dataclasses import dataclass
+The only module that opens an ONNX Runtime session.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import; 1.32 reports home without it
 import onnxruntime as ort
 
 from model import cards, reference, signature
 from model.cards import RELEASE
-from model.verdict import Thresholds
+from model.prediction import Prediction, Prepared, predictions
+from model.verdict import NO_INK, Thresholds, Verdict
 from model.weights import Network, load_arrays
 
-ONNXRUNTIME_VERSION = ort.__version__
+RUNTIME_VERSION = ort.__version__
 DEFAULT = "scanline"  # the network that answers where nobody chooses
 VERSION = "1"  # of a network whose file names none
 _SAME = 1e-3  # far above rounding (1e-5), far below what other weights would give
@@ -23,28 +31,29 @@ class ModelError(Exception):
     """The model file cannot be used; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What the network made of one image.
+def open_session(
+    model: Path | bytes, name: Path | str | None = None, threads: int = 1
+) -> ort.InferenceSession:
+    """Open an ONNX file, or its bytes.
 
-    `hidden_states` maps an output's name (`signature.hidden_forward(1)` ...) to an array
-    (28, units); `step_probabilities` is (28, 10), `probabilities` (10,). `score`, 0..1, is
-    how sure it is that this is no digit; None where the network does not say.
+    Args:
+        model: what to open.
+        name: for the error's message; else `model`, a path.
+        threads: threads of one inference.
+
+    Raises:
+        ModelError: ONNX Runtime cannot read it.
     """
-
-    probabilities: np.ndarray
-    step_probabilities: np.ndarray
-    hidden_states: dict[str, np.ndarray]
-    score: float | None = None
-
-    @cached_property
-    def digit(self) -> int:
-        return int(self.probabilities.argmax())
-
-    @property
-    def confidence(self) -> float:
-        """Probability of the winning digit, 0..1."""
-        return float(self.probabilities[self.digit])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads fight over shared cores: the rate then jumps by a factor of two.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what goes wrong becomes our own line
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no narrower base class
+        raise ModelError(f"{name or model} is not a readable ONNX network: {error}") from error
 
 
 class Predictor:
@@ -55,6 +64,7 @@ class Predictor:
             where there is none. Its thresholds become `thresholds` (`model.verdict`).
         threads: threads of one inference. One is best for single images (measured:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
+        graph: the ONNX graph itself, where `path` is the file that it was made from.
 
     Raises:
         ModelError: no such file, not an ONNX network, not with that signature, not the file
@@ -62,13 +72,18 @@ class Predictor:
             thresholds.
     """
 
-    def __init__(self, path: Path | str = RELEASE / f"{DEFAULT}.onnx", threads: int = 1):
+    def __init__(
+        self,
+        path: Path | str = RELEASE / f"{DEFAULT}.onnx",
+        threads: int = 1,
+        graph: bytes | None = None,
+    ):
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(
                 f"no model at {self.path}: give --model an .onnx file made by `make export`"
             )
-        if self.path.suffix in (".keras", ".h5"):
+        if graph is None and self.path.suffix in (".keras", ".h5"):
             raise ModelError(
                 f"{self.path} is a Keras file: export it first with `python -m model.export`"
             )
@@ -76,20 +91,13 @@ class Predictor:
         self.card = read_card(self.path)
         self.thresholds = self._read_thresholds()
         self.sha256 = self._check_hash(self.path)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Spinning threads fight over shared cores: the rate then jumps by a factor of two.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(
-                self.path, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions share no narrower base class
-            raise ModelError(f"{self.path} is not a readable ONNX network: {error}") from error
+        self._session = open_session(self.path if graph is None else graph, self.path, threads)
         self.inputs = self._session.get_inputs()
         self.outputs = self._session.get_outputs()
         self.output_names = [output.name for output in self.outputs]
+        self.answer_names = [
+            name for name in self.output_names if name in (signature.PROBABILITIES, signature.SCORE)
+        ]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
         self.version = self.metadata.get("version", VERSION)
         self._check_signature()
@@ -191,15 +199,31 @@ class Predictor:
         images = np.ascontiguousarray(images, dtype=np.float32)
         return dict(zip(names, self._session.run(names, {signature.IMAGES: images}), strict=True))
 
-    def read(self, image: np.ndarray) -> Reading:
-        """Read one image (28, 28) and keep everything that the network thought on the way."""
-        result = {name: array[0] for name, array in self.run(image[None]).items()}
-        score = result.get(signature.SCORE)
-        return Reading(
-            probabilities=result.pop(signature.PROBABILITIES),
-            step_probabilities=result.pop(signature.STEP_PROBABILITIES),
-            hidden_states={k: v for k, v in result.items() if signature.layer_of(k)},
-            score=None if score is None else float(score[0]),
+    def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """Read pictures in one inference; the network is not asked about those without ink."""
+        answers = [Prediction(Verdict(NO_INK))] * len(prepared)
+        inked = [index for index, picture in enumerate(prepared) if picture.digits]
+        if inked:
+            outputs = self.run(np.stack([prepared[i].rows for i in inked]), self.answer_names)
+            digits = np.array([prepared[i].digits for i in inked])
+            for index, answer in zip(
+                inked, predictions(outputs, self.thresholds, digits), strict=True
+            ):
+                answers[index] = answer
+        return answers
+
+    def read(self, rows: np.ndarray, digits: int = 1) -> Prediction:
+        """Read one picture and keep everything that the network thought on the way.
+
+        Args:
+            rows, digits: see `Prepared`.
+        """
+        outputs = self.run(rows[None])
+        [answer] = predictions(outputs, self.thresholds, digits)
+        return replace(
+            answer,
+            step_probabilities=outputs[signature.STEP_PROBABILITIES][0],
+            hidden_states={k: v[0] for k, v in outputs.items() if signature.layer_of(k)},
         )
 
 

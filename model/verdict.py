@@ -9,8 +9,8 @@ In this order:
    two likeliest digits, the likelier one first
 5. else the answer is accepted.
 
-2 is for picture files (`model.images.digit_count`), not for prepared rows or the pen: a drawing may well be
-in parts while it grows. A network without a score skips 3; a card without a threshold skips its
+How many digits a picture shows, 0 without ink, is counted when it is prepared
+(`model.prediction`). A network without a score skips 3; a card without a threshold skips its
 check. The thresholds are chosen on validation data, by `training`, and travel in the card.
 """
 
@@ -71,24 +71,40 @@ class Verdict:
         return self.reason is not None
 
 
+ACCEPTED = Verdict()
+
+
 def judge(
-    probabilities: np.ndarray | None, score: float | None, thresholds: Thresholds, digits: int = 1
-) -> Verdict:
-    """Apply the rule to one answer.
+    probabilities: np.ndarray,
+    scores: np.ndarray | None,
+    thresholds: Thresholds,
+    digits: np.ndarray | int = 1,
+) -> list[Verdict]:
+    """Apply the rule to each answer.
 
     Args:
-        probabilities: (10,), or None where there is no ink and so nothing to read.
-        score: how sure the network is that this is no digit, 0..1; None if it does not say.
+        probabilities: (count, 10).
+        scores: (count, 1), how sure the network is that this is no digit, 0..1; None if it
+            does not say.
         thresholds: of the network's card.
-        digits: how many digits the picture seems to show.
+        digits: how many a picture seems to show, (count,) or one number for all; 0: no ink.
     """
-    if probabilities is None:
-        return Verdict(NO_INK)
-    if digits > 1:
-        return Verdict(SEVERAL_DIGITS)
-    if score is not None and thresholds.score is not None and score > thresholds.score:
-        return Verdict(NOT_A_DIGIT)
-    if thresholds.confidence is not None and probabilities.max() < thresholds.confidence:
-        first, second = (int(digit) for digit in np.argsort(-probabilities, kind="stable")[:2])
-        return Verdict(f"not sure: {first} or {second}", (first, second))
-    return Verdict()
+    count = len(probabilities)
+    digits = np.broadcast_to(digits, count)
+    no_digit = unsure = np.zeros(count, bool)
+    if scores is not None and thresholds.score is not None:
+        no_digit = scores[:, 0].astype(np.float64) > thresholds.score
+    if thresholds.confidence is not None:
+        unsure = probabilities.max(axis=-1) < thresholds.confidence
+    verdicts = [ACCEPTED] * count
+    for index in np.flatnonzero((digits != 1) | no_digit | unsure).tolist():
+        if digits[index] < 1:
+            verdicts[index] = Verdict(NO_INK)
+        elif digits[index] > 1:
+            verdicts[index] = Verdict(SEVERAL_DIGITS)
+        elif no_digit[index]:
+            verdicts[index] = Verdict(NOT_A_DIGIT)
+        else:
+            first, second = np.argsort(-probabilities[index], kind="stable")[:2].tolist()
+            verdicts[index] = Verdict(f"not sure: {first} or {second}", (first, second))
+    return verdicts

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model import signature
+from model.files import atomic
 
 if TYPE_CHECKING:
     import keras
@@ -152,13 +153,8 @@ def save_arrays(network: Network, path: Path) -> None:
         for field, value in (vars(of) if of else {}).items()
         if isinstance(value, np.ndarray)
     }
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, structure=np.array(json.dumps(structure)), **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic(path) as part, part.open("wb") as file:
+        np.savez(file, structure=np.array(json.dumps(structure)), **arrays)
 
 
 def load_arrays(path: Path) -> Network:

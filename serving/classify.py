@@ -5,15 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from model import signature
-from model.images.digit_count import preprocess_counted
 from model.images.files import PictureError, PictureTooLargeError, open_picture
-from model.images.preprocess import Preprocessed
+from model.prediction import Prediction, Prepared, prepare
 from model.predictor import Predictor
-from model.verdict import Thresholds, judge
 
 BUDGET = 4  # pictures of one request may together have so many times the pixels of one
 
@@ -43,8 +38,7 @@ def classify(
         computed: is told the seconds and the images of the inference.
     """
     started = time.perf_counter()
-    results: list[dict[str, Any] | PictureError] = []
-    images, places, counts = [], [], []
+    prepared: list[Prepared | PictureError] = []
     spent = 0
     for file in files:
         try:
@@ -55,67 +49,32 @@ def classify(
                 )
             picture = open_picture(file.data, max_pixels)
             spent += picture.width * picture.height
-            prepared, digits = _prepare(picture)
+            prepared.append(prepare(picture))
         except PictureError as error:
-            # Its traceback would hold `results`, and both the pictures, until somebody looks for
+            # Its traceback would hold the list, and both the pictures, until somebody looks for
             # such garbage.
-            results.append(error.with_traceback(None))
-            continue
-        if prepared.has_ink:
-            places.append(len(results))
-            images.append(prepared.image)
-            counts.append(digits)
-        results.append(result(file.name, None, None, predictor.thresholds))
+            prepared.append(error.with_traceback(None))
     decoded(time.perf_counter() - started)
-    if images:
-        wanted = (signature.PROBABILITIES, signature.SCORE)
-        names = [name for name in predictor.output_names if name in wanted]
-        started = time.perf_counter()
-        arrays = predictor.run(np.stack(images), names)
-        computed(time.perf_counter() - started, len(images))
-        scores = arrays.get(signature.SCORE)
-        for index, place in enumerate(places):
-            results[place] = result(
-                files[place].name,
-                arrays[signature.PROBABILITIES][index],
-                None if scores is None else float(scores[index, 0]),
-                predictor.thresholds,
-                counts[index],
-            )
-    return results
+    readable = [each for each in prepared if isinstance(each, Prepared)]
+    started = time.perf_counter()
+    answers = iter(predictor.predict(readable))
+    if inked := sum(each.digits > 0 for each in readable):
+        computed(time.perf_counter() - started, inked)
+    return [
+        each if isinstance(each, PictureError) else result(file.name, next(answers))
+        for file, each in zip(files, prepared, strict=True)
+    ]
 
 
-def _prepare(picture: Image.Image) -> tuple[Preprocessed, int]:
-    try:
-        return preprocess_counted(picture)
-    except ValueError as error:
-        raise PictureError(f"the image cannot be prepared: {error}") from error
-
-
-def result(
-    name: str | None,
-    probabilities: np.ndarray | None,
-    score: float | None,
-    thresholds: Thresholds,
-    digits: int = 1,
-) -> dict[str, Any]:
-    """The answer for one file; a rejected one keeps its best digit, so that a client may decide.
-
-    Args:
-        name: of the file.
-        probabilities: (10,), or None where there is no ink.
-        score: see `model.signature`; None where the network has none.
-        thresholds: see `model.verdict`.
-        digits: how many the picture seems to show.
-    """
-    verdict = judge(probabilities, score, thresholds, digits)
-    has_ink = probabilities is not None
+def result(name: str | None, answer: Prediction) -> dict[str, Any]:
+    """The answer for the file `name`; a rejected one keeps its best digit for a client to judge."""
+    probabilities = answer.probabilities
     return {
         "file": name,
-        "digit": int(probabilities.argmax()) if has_ink else None,
-        "confidence": float(probabilities.max()) if has_ink else None,
-        signature.PROBABILITIES: probabilities.tolist() if has_ink else None,
-        signature.SCORE: score,
-        "rejected": verdict.rejected,
-        "reason": verdict.reason,
+        "digit": answer.digit,
+        "confidence": answer.confidence,
+        signature.PROBABILITIES: None if probabilities is None else probabilities.tolist(),
+        signature.SCORE: answer.score,
+        "rejected": answer.verdict.rejected,
+        "reason": answer.verdict.reason,
     }

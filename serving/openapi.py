@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from model import signature
 from model.images.files import FORMATS
+from model.prediction import predictions
 from model.predictor import VERSION
 from model.verdict import NO_INK, NOT_A_DIGIT, SEVERAL_DIGITS, Thresholds
 from serving.classify import result
@@ -24,12 +25,14 @@ def _probabilities(digits: dict[int, float]) -> np.ndarray:
     return np.array([digits.get(d, rest) for d in range(signature.DIGITS)]).round(4)
 
 
-def _answer(
-    file: str, digits: dict[int, float] | None, score: float | None, seen: int = 1
-) -> dict[str, Any]:
+def _answer(file: str, digits: dict[int, float], score: float, seen: int = 1) -> dict[str, Any]:
     """What the rule makes of an answer, in a picture that seems to show `seen` digits."""
-    probabilities = _probabilities(digits) if digits else None
-    return result(file, probabilities, score, Thresholds(score=0.7, confidence=0.6), seen)
+    outputs = {
+        signature.PROBABILITIES: _probabilities(digits)[None],
+        signature.SCORE: np.array([[score]]),
+    }
+    [answer] = predictions(outputs, Thresholds(score=0.7, confidence=0.6), seen)
+    return result(file, answer)
 
 
 _SEVEN = {7: 0.9928}
@@ -40,7 +43,7 @@ _RESULTS = {
     "not sure": [_answer("four-or-nine.png", {4: 0.5, 9: 0.46}, 0.0954)],
     SEVERAL_DIGITS: [_answer("forty-two.png", {4: 0.6512}, 0.4127, seen=2)],
     NOT_A_DIGIT: [_answer("smiley.png", {8: 0.7976}, 0.9712)],
-    NO_INK: [_answer("blank.png", None, None)],
+    NO_INK: [_answer("blank.png", {0: 0.1}, 0, seen=0)],
     "one of two files cannot be read": [_ACCEPTED, {"file": "notes.txt", "error": _NO_IMAGE}],
 }
 _OUTPUT = {

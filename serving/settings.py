@@ -1,160 +1,210 @@
 """What an operator can set, by flag or by environment variable; the flag wins.
 
-The fields of `Settings` are the only table: flags, ``SCANLINE_*`` variables and the text
-of ``--help`` are made from them.
+The fields of `Settings` are the only table: flags, ``SCANLINE_*`` variables, their limits and
+the text of ``--help`` are made from them.
 """
 
 import argparse
+import ipaddress
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from model.cards import RELEASE
-from serving import values
 
-LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
-LOG_FORMATS = ("text", "json")
-
-
-def _by(parse: Callable[[str], Any], text: str, flag: bool = True) -> dict[str, Any]:
-    return {"parse": parse, "help": text, "flag": flag}
+# Settings that are gone → what takes their place.
+GONE = {
+    "shutdown_delay": "let the load balancer notice first, by `preStop: sleep` in Kubernetes",
+}
 
 
-@dataclass(frozen=True)
-class Settings:
+class Key(str):
+    """An API key; `name` stands for it in the log."""
+
+    name = ""
+
+
+def paths(value: str | Sequence[str | Path]) -> tuple[Path, ...]:
+    """Files and folders; a text may name several with ``:`` between them (Windows: ``;``).
+
+    Raises:
+        ValueError: an empty name.
+    """
+    names = value.split(os.pathsep) if isinstance(value, str) else value
+    if not all(str(name).strip() for name in names):
+        raise ValueError("a file or folder is needed, not an empty text")
+    return tuple(Path(str(name).strip()) for name in names)
+
+
+def _parts(value: str | Sequence[str]) -> list[str]:
+    """What stands between commas, in a variable, and in a flag that may be given twice."""
+    texts = [value] if isinstance(value, str) else value
+    return [part.strip() for text in texts for part in text.split(",")]
+
+
+def _root_path(value: str) -> str:
+    parts = value.strip().strip("/").split("/")
+    if not all(re.fullmatch(r"[\w.~@+-]+", part, re.ASCII) and part.strip(".") for part in parts):
+        raise ValueError("a path such as /scanline is needed, of letters, digits and -._~@+")
+    return "/" + "/".join(parts)
+
+
+def _keys(entries: Sequence[str]) -> tuple[Key, ...]:
+    keys = []
+    unnamed = count(1)
+    for entry in entries:
+        named = re.fullmatch(r"([A-Za-z0-9_-]{1,32})=(.*[^=].*)", entry)
+        key = Key(named[2] if named else entry)
+        key.name = named[1] if named else f"key-{next(unnamed)}"
+        if not re.fullmatch(r"[\x21-\x7e]+", key):
+            # What is wrong with which stays unsaid: it would stand in a log.
+            raise ValueError(
+                "a key of visible ASCII characters is needed, or NAME=KEY, or several of them "
+                "with commas between"
+            )
+        keys.append(key)
+    return tuple(keys)
+
+
+def _origins(found: Sequence[str]) -> tuple[str, ...]:
+    for origin in found:
+        if origin != "*" and not re.fullmatch(r"https?://[^\s/?#@]+", origin.lower()):
+            raise ValueError("origins such as https://example.org are needed, with commas")
+    return tuple(origin.lower() for origin in found)
+
+
+def _proxies(value: str) -> str:
+    found = _parts(value)
+    for address in found if found != ["*"] else ():
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            raise ValueError(
+                f"addresses such as 10.0.0.0/8,192.168.1.2 are needed, or *: {error}"
+            ) from None
+    return ",".join(found)
+
+
+def _word(value: str) -> str:
+    return value.strip().lower()
+
+
+def _whole(default: int, least: int, most: int, text: str) -> Any:
+    return Field(default=default, ge=least, le=most, description=text)
+
+
+class Settings(BaseSettings):
     """Everything that can be set; `parse` reads it from flags and environment."""
 
-    host: str = field(
-        default="127.0.0.1",
-        metadata=_by(values.text, "address to listen on; 0.0.0.0 takes calls from all"),
+    model_config = SettingsConfigDict(
+        frozen=True,
+        validate_default=False,
+        hide_input_in_errors=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
     )
-    port: int = field(
-        default=7860, metadata=_by(values.whole(0, 65535), "port to listen on; 0 takes a free one")
+
+    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        default="127.0.0.1", description="address to listen on; 0.0.0.0 takes calls from all"
     )
-    grpc_port: int = field(
-        default=0, metadata=_by(values.whole(0, 65535), "port for gRPC, without TLS; 0: no gRPC")
+    port: int = _whole(7860, 0, 65535, "port to listen on; 0 takes a free one")
+    grpc_port: int = _whole(0, 0, 65535, "port for gRPC, without TLS; 0: no gRPC")
+    root_path: Annotated[str, AfterValidator(_root_path)] = Field(
+        default="", description="path under which a reverse proxy shows the server, as /scanline"
     )
-    model: tuple[Path, ...] = field(
+    model: Annotated[tuple[Path, ...], BeforeValidator(paths)] = Field(
         default=(RELEASE,),
-        metadata=_by(
-            values.paths,
-            "a network, an .onnx file, or a folder of them; give it several times for several "
-            f"(the variable: {os.pathsep!r} between them), the first answers where none is chosen",
-        ),
+        description="a network, an .onnx file, or a folder of them; give it several times for "
+        f"several (the variable: {os.pathsep!r} between them), the first answers where none is "
+        "chosen",
     )
-    ui: bool = field(
-        default=True,
-        metadata=_by(values.switch, "offer the page at /, not only the API; --no-ui: do not"),
+    ui: bool = Field(
+        default=True, description="offer the page at /, not only the API; --no-ui: do not"
     )
-    max_body_bytes: int = field(
-        default=8 * 2**20, metadata=_by(values.whole(1024, 2**30), "largest request body, in bytes")
+    max_body_bytes: int = _whole(8 * 2**20, 1024, 2**30, "largest request body, in bytes")
+    max_pixels: int = _whole(
+        25_000_000,
+        28 * 28,
+        178_956_970,  # Pillow itself opens no larger ones
+        "most pixels in a picture, known before it is decoded",
     )
-    max_pixels: int = field(
-        default=25_000_000,
-        metadata=_by(
-            # Pillow itself opens no larger ones.
-            values.whole(28 * 28, 178_956_970),
-            "most pixels in a picture, known before it is decoded",
-        ),
-    )
-    max_batch: int = field(
-        default=256, metadata=_by(values.whole(1, 65536), "most images in a request")
-    )
+    max_batch: int = _whole(256, 1, 65536, "most images in a request")
     # Two batches of `serving.inference.batcher`: one is computed while the next one gathers. By
     # Little's law nobody then waits longer than 64 / 4,000 a second = 16 ms for a core.
-    max_concurrency: int = field(
-        default=64,
-        metadata=_by(
-            values.whole(1, 65536),
-            "most POST requests inside at a time; others are told 503 at once",
-        ),
+    max_concurrency: int = _whole(
+        64, 1, 65536, "most concurrent POST requests; further ones are answered by 503 at once"
     )
-    max_heavy: int = field(
-        default=16,
-        metadata=_by(
-            values.whole(1, 65536),
-            "of them, most that bring pictures, what is compressed, or more than 64 kB, and wait "
-            "for threads",
-        ),
+    max_heavy: int = _whole(
+        16,
+        1,
+        65536,
+        "most of them that have pictures, compressed bodies, or more than 64 kB",
     )
     # Each answer takes about 5 ms of a core (measured): even if somebody draws in all of them
     # at once, each page follows the pen within a third of a second.
-    max_live: int = field(
-        default=64,
-        metadata=_by(values.whole(1, 65536), "most live views open at a time; others are told 503"),
+    max_live: int = _whole(
+        64, 1, 65536, "most live views open at a time; further ones are closed with the code 1013"
     )
-    max_connections: int = field(
-        default=4096,
-        metadata=_by(
-            values.whole(1, 65536),
-            "most connections of a process, fewer where it may not open so many files; others "
-            "are closed at once",
-        ),
+    max_connections: int = _whole(
+        4096,
+        1,
+        65536,
+        "connections served at a time in a process; further ones wait in the system's backlog",
     )
-    body_seconds: int = field(
-        default=30,
-        metadata=_by(values.whole(1, 3600), "longest time for a request's body to arrive"),
-    )
-    shutdown_delay: int = field(
-        default=0,
-        metadata=_by(
-            values.whole(0, 3600),
-            "seconds after SIGTERM in which the server is not ready, but takes all requests, so "
-            "that a load balancer notices",
-        ),
-    )
-    drain_seconds: int = field(
-        default=10,
-        metadata=_by(values.whole(1, 3600), "longest time after that for requests in flight"),
-    )
-    root_path: str = field(
-        default="",
-        metadata=_by(values.text, "path under which a proxy shows the server, as /scanline"),
-    )
-    workers: int = field(
-        default=1, metadata=_by(values.whole(1, 256), "processes; several need --no-ui")
-    )
-    api_key: tuple[str, ...] = field(
+    body_seconds: int = _whole(30, 1, 3600, "longest time for a request's body to arrive")
+    drain_seconds: int = _whole(10, 1, 3600, "longest time after SIGTERM for requests in flight")
+    workers: int = _whole(1, 1, 256, "processes; several need --no-ui")
+    # By variable only: a command line can be read by everyone on the machine.
+    api_key: Annotated[tuple[str, ...], BeforeValidator(_parts), AfterValidator(_keys)] = Field(
         default=(),
         repr=False,
-        metadata=_by(
-            values.keys,
-            "the key that all but health checks must bring, or several with commas, so that one "
-            "can be replaced",
-            flag=False,  # a command line can be read by everyone on the machine
-        ),
+        description="the key that all but health checks must bring, or several with commas, so "
+        "that one can be replaced; as NAME=KEY the log says whose key it was",
     )
-    cors_origins: tuple[str, ...] = field(
-        default=(),
-        metadata=_by(
-            values.origins,
-            "other sites whose pages may call, as https://example.org,https://..., or *",
-        ),
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_parts), AfterValidator(_origins)] = (
+        Field(
+            default=(),
+            description="other sites whose pages may call, as https://a.org,https://..., or *",
+        )
     )
-    forwarded_allow_ips: str = field(
+    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
         default="127.0.0.1",
-        metadata=_by(
-            values.proxies,
-            "addresses of proxies, as 10.0.0.0/8,192.168.1.2, or *: their X-Forwarded-Proto and "
-            "X-Forwarded-For are believed",
-        ),
+        description="addresses of proxies, as 10.0.0.0/8,192.168.1.2, or *: their "
+        "X-Forwarded-Proto and X-Forwarded-For are believed",
     )
-    log_level: str = field(
-        default="warning",
-        metadata=_by(values.one_of(LOG_LEVELS), f"one of {', '.join(LOG_LEVELS)}"),
+    log_level: Annotated[
+        Literal["critical", "error", "warning", "info", "debug"], BeforeValidator(_word)
+    ] = Field(default="warning", description="one of critical, error, warning, info, debug")
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_word)] = Field(
+        default="text", description="text for people, or json: an object on each line"
     )
-    log_format: str = field(
-        default="text",
-        metadata=_by(
-            values.one_of(LOG_FORMATS), "text for people, or json: an object on each line"
-        ),
-    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: `parse` reads the environment, no other caller does."""
+        return (init_settings,)
 
     @property
     def key_names(self) -> dict[str, str]:
-        return {key: f"key-{n}" for n, key in enumerate(self.api_key, 1)}
+        """API keys → their names."""
+        return {key: key.name for key in self.api_key if isinstance(key, Key)}
 
     @classmethod
     def parse(
@@ -167,16 +217,27 @@ class Settings:
                 that names the flag or variable in fault (code 2).
         """
         parser = _parser()
-        flags = {name: _plain(value) for name, value in vars(parser.parse_args(argv)).items()}
-        found = {}
-        for setting in fields(cls):
-            variable = variable_of(setting.name)
-            if variable in environ:
-                try:
-                    found[setting.name] = setting.metadata["parse"](environ[variable])
-                except argparse.ArgumentTypeError as error:
-                    parser.error(f"{variable}: {error}")
-        settings = cls(**{**found, **flags})
+        flags = vars(parser.parse_args(argv))
+        if "api_key" in flags:
+            parser.error("--api-key: all on this machine could read it, set SCANLINE_API_KEY")
+        names = [name for name in (*cls.model_fields, *GONE) if variable_of(name) in environ]
+        given = {name: environ[variable_of(name)] for name in names} | flags
+
+        def source(name: str) -> str:
+            return flag_of(name) if name in flags else variable_of(name)
+
+        for name in GONE.keys() & given:
+            del given[name]
+            text = f"{parser.prog}: {source(name)} is gone, so without effect: {GONE[name]}"
+            print(text, file=sys.stderr)
+        try:
+            settings = cls(**given)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name = str(wrong["loc"][0])
+            needed = wrong["msg"].removeprefix("Value error, ")
+            value = "" if name == "api_key" else f", not {wrong['input']!r}"
+            parser.error(f"{source(name)}: {needed}{value}")
         if settings.workers > 1 and settings.ui:
             parser.error(
                 "--workers: the page needs all its visitors in one process: give --no-ui, or one "
@@ -189,7 +250,7 @@ class Settings:
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names that look like settings and are none: a misspelt key would leave the server open."""
-    known = {variable_of(setting.name) for setting in fields(Settings)} | {"SCANLINE_DATA"}
+    known = {variable_of(name) for name in (*Settings.model_fields, *GONE, "data")}
     return sorted(name for name in environ if name.startswith("SCANLINE_") and name not in known)
 
 
@@ -198,54 +259,59 @@ def variable_of(name: str) -> str:
     return f"SCANLINE_{name.upper()}"
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the command line in one line, and ends with code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists all settings)\n")
+def flag_of(name: str) -> str:
+    """The flag of the setting `name`."""
+    return f"--{name.replace('_', '-')}"
 
 
-# How a flag is read, where that is not with the parser of the variable.
-_KINDS: dict[Callable[[str], Any], dict[str, Any]] = {
-    values.switch: {"action": argparse.BooleanOptionalAction},
-    values.paths: {"action": "append", "type": values.path, "metavar": "PATH"},
-}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m serving",
-        description="Read handwritten digits: a page at /, the Open Inference Protocol at /v2, "
-        "POST /classify for image files. Each setting is a flag or a variable; the flag wins.",
-        epilog=" ".join(
-            f"{variable_of(setting.name)}, a variable only: {setting.metadata['help']}."
-            for setting in fields(Settings)
-            if not setting.metadata["flag"]
-        ),
-        allow_abbrev=False,
-    )
-    for setting in fields(Settings):
-        if not setting.metadata["flag"]:
-            continue
-        parse = setting.metadata["parse"]
-        kind = _KINDS.get(parse, {"type": parse})
-        parser.add_argument(
-            f"--{setting.name.replace('_', '-')}",
-            default=argparse.SUPPRESS,  # so that only flags that were given win
-            help=f"{setting.metadata['help']} [{variable_of(setting.name)}, "
-            f"default: {_shown(setting.default)}]",
-            **kind,
-        )
-    return parser
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _shown(default: Any) -> str:
-    if default == ():
+def shown(default: Any) -> str:
+    """How ``--help`` and the documentation write a default."""
+    if default in ((), ""):
         return "none"
     if isinstance(default, tuple):
         return ", ".join(path.relative_to(RELEASE.parent.parent).as_posix() for path in default)
     return str(int(default) if isinstance(default, bool) else default)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the command line in one line, and ends with code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (--help lists all settings)\n")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """An argument's type: whole numbers from `least` to `most`."""
+
+    def parse(value: str) -> int:
+        # int() alone would take "1_000" and digits of other scripts.
+        number = int(value) if value.isascii() and value.strip().isdecimal() else None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(
+                f"a whole number from {least} to {most} is needed, not {value!r}"
+            )
+        return number
+
+    return parse
+
+
+def _parser() -> Parser:
+    fields = Settings.model_fields
+    parser = Parser(
+        prog="python -m serving",
+        description="Read handwritten digits: a page at /, the Open Inference Protocol at /v2, "
+        "POST /classify for image files. Each setting is a flag or a variable; the flag wins.",
+        epilog=f"SCANLINE_API_KEY, a variable only: {fields['api_key'].description}.",
+        allow_abbrev=False,
+    )
+
+    def add(parser: Parser, flag: str, *, dest: str, **how: Any) -> None:
+        field = fields[dest]
+        text = f"{field.description} [{variable_of(dest)}, default: {shown(field.default)}]"
+        text = argparse.SUPPRESS if dest == "api_key" else text
+        parser.add_argument(flag, dest=dest, **how | {"metavar": None, "help": text})
+
+    CliSettingsSource(Settings, root_parser=parser, add_argument_method=add)
+    for name in GONE:
+        parser.add_argument(flag_of(name), default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser

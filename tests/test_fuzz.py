@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from model import signature
-from model.images.digit_count import preprocess_counted
 from model.images.files import PictureError, open_picture
+from model.prediction import prepare
 from serving.app import create_app
 from serving.inference.json_codec import parse_infer
 from serving.inference.models import Models
@@ -149,12 +149,11 @@ def test_any_bytes_are_a_picture_or_an_error(data):
 @patient
 @given(nps.arrays(np.uint8, nps.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=120)))
 def test_every_picture_is_prepared(picture):
-    seen, digits = preprocess_counted(picture)
-    assert seen.image.shape == (signature.STEPS, signature.PIXELS)
-    assert np.isfinite(seen.image).all()
-    assert 0 <= seen.image.min() <= seen.image.max() <= signature.WHITE
-    assert digits >= 1
-    assert seen.has_ink == bool(seen.image.any())
+    rows, digits = prepare(picture)
+    assert rows.shape == (signature.STEPS, signature.PIXELS)
+    assert np.isfinite(rows).all()
+    assert 0 <= rows.min() <= rows.max() <= signature.WHITE
+    assert bool(digits) == bool(rows.any())
 
 
 def test_the_fuzzers_shares_are_all_requests():

@@ -12,8 +12,7 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-from training import data
-from training import run_dir as folder
+from training import data, run_dir
 from training.config import DEFAULTS, OPTIMIZERS, PRECISIONS, TrainingConfig
 from training.errors import TrainingError
 
@@ -26,7 +25,7 @@ _NUMBERS = {
     "learning_rate": (float, "peak of the schedule"),
     "weight_decay": (float, "AdamW's, on kernels"),
     "ema": (float, "memory of the weights' average; 0 keeps the last weights"),
-    "spoiled": (float, "share of spoiled digits in a batch, where the preset mixes"),
+    "spoiled": (float, "share of degraded digits in a batch, where the preset mixes"),
     "validation": (int, "digits held out from the end of the training set"),
     "seed": (int, "of weights, order and augmentation"),
 }
@@ -96,7 +95,7 @@ def make_config(arguments: dict) -> TrainingConfig:
         given = sorted(_flag(name) for name in set(arguments) - _ON_RESUME)
         if given:
             raise TrainingError(f"a resumed run keeps its settings: leave out {', '.join(given)}")
-        return TrainingConfig.from_json(folder.read_settings(arguments["out"])["training"])
+        return TrainingConfig.from_json(run_dir.read_settings(arguments["out"])["training"])
     known = {field.name for field in fields(TrainingConfig)}
     changes = {name: value for name, value in arguments.items() if name in known}
     if "no_clip" in arguments or "global_clipnorm" in arguments:
@@ -147,7 +146,7 @@ def _data_path(arguments: dict) -> Path | None:
     """Where MNIST is: given, or what the resumed run was given; None is the download."""
     path = arguments.get("data")
     if path is None and arguments.get("resume"):
-        path = folder.read_settings(arguments["out"]).get("data")
+        path = run_dir.read_settings(arguments["out"]).get("data")
     # A wrong path is told before the seconds of import.
     return data.find(path) if path or "SCANLINE_DATA" in os.environ else None
 

@@ -64,7 +64,7 @@ def _training_data(settings: dict[str, Any]) -> str:
     if not training.get("mix"):
         return digits
     return (
-        f"{digits}, plain and spoiled by own generators; 5,995 pen digits by 24 writers (UCI "
+        f"{digits}, plain and degraded by own generators; 5,995 pen digits by 24 writers (UCI "
         "Pen-Based Recognition of Handwritten Digits, CC BY 4.0); as non-digits 1,220 "
         "characters of Omniglot (Lake et al. 2015, MIT) and own scribbles"
     )

@@ -1,7 +1,6 @@
 """Everything a run needs to go on exactly, in one file that is never half written."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from model.files import atomic
 from training.errors import TrainingError
 from training.run_dir import CHECKPOINT
 
@@ -17,15 +17,8 @@ from training.run_dir import CHECKPOINT
 def save(folder: Path, variables: list[keras.Variable], progress: dict[str, Any]) -> None:
     """Write all `variables` and the JSON-able `progress`; replaces the old file in one move."""
     arrays = {f"variable_{i}": ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-    part = folder / f"{CHECKPOINT}.part"
-    try:
-        with part.open("wb") as file:
-            np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / CHECKPOINT)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic(folder / CHECKPOINT) as part, part.open("wb") as file:
+        np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
 
 
 def load(folder: Path, variables: list[keras.Variable]) -> dict[str, Any]:

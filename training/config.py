@@ -45,7 +45,7 @@ class TrainingConfig:
     """Weight of drawings that are no digit; their target is every digit alike
     (Hendrycks et al. 2019, outlier exposure)."""
     spoiled: float = 0.1
-    """Share of each batch that is spoiled digits, where `mix`."""
+    """Share of each batch that is degraded digits (`training.degrade`), where `mix`."""
     start: str | None = None
     """A ``.keras`` file to take the first weights from."""
     teacher: str | None = None
@@ -54,7 +54,7 @@ class TrainingConfig:
     """Weight of the cross-entropy with that opinion."""
     augment: bool = True
     mix: bool = False
-    """Train on pen digits, spoiled digits and non-digits too, not on MNIST alone; and keep the
+    """Train on pen digits, degraded digits and non-digits too, not on MNIST alone; and keep the
     last epoch's network, because the best on MNIST's validation digits knows the others less."""
     precision: str = "float32"
     """Of the factors in the recurrent readers' products, float32 or bfloat16; weights, sums,

@@ -1,9 +1,9 @@
-"""Digits spoiled as paper, pens and scanners do: for training, before `preprocess`.
+"""Digits degraded as paper, pens and scanners do: for training, before `preprocess`.
 
 Own generators with random strength and place. They were chosen after a first network's
-errors under the corruptions of `training.evaluation.corruptions` were seen, and several are of the same
-kind (dust, stray lines, outlines, negative strips, blur): the error under those corruptions is
-therefore that of kinds that the network has met, not of unseen ones.
+errors under the corruptions of `training.evaluation.corruptions` were seen, and several are of
+the same kind (dust, stray lines, outlines, negative strips, blur): the error under those
+corruptions is therefore that of kinds that the network has met, not of unseen ones.
 """
 
 from itertools import pairwise
@@ -48,11 +48,11 @@ def _outline(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _band(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A strip of the page in the negative."""
-    spoiled = image.T.copy() if rng.random() < 0.5 else image.copy()
+    degraded = image.T.copy() if rng.random() < 0.5 else image.copy()
     start, width = rng.integers(-4, 26), rng.integers(3, 14)
     strip = slice(max(start, 0), start + width)
-    spoiled[:, strip] = 255 - spoiled[:, strip]
-    return spoiled if rng.random() < 0.5 else spoiled.T
+    degraded[:, strip] = 255 - degraded[:, strip]
+    return degraded if rng.random() < 0.5 else degraded.T
 
 
 def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -67,23 +67,23 @@ def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _gap(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Ink that did not take, in a small patch."""
-    spoiled = image.copy()
+    degraded = image.copy()
     (y, x), (height, width) = rng.integers(4, 22, 2), rng.integers(2, 7, 2)
-    spoiled[y : y + height, x : x + width] = 0
-    return spoiled
+    degraded[y : y + height, x : x + width] = 0
+    return degraded
 
 
 KINDS = (_speckle, _lines, _outline, _band, _blur, _gap)
 
 
-def spoil(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Spoil each image in one random way and see it as the app would.
+def degrade(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Degrade each image in one random way and see it as the app would.
 
     Args:
         images: uint8 (count, 28, 28), white ink on black.
 
     Returns:
-        uint8 (count, 28, 28); an image of which nothing was left comes back unspoiled.
+        uint8 (count, 28, 28); an image of which nothing was left comes back as it was.
     """
     results = np.empty_like(images)
     for index, image in enumerate(images):

@@ -7,14 +7,16 @@ so that choices never touch the test set; ``--test`` is for a network that is re
 """
 
 import argparse
-import hashlib
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from model.files import write_json
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from model.predictor import Predictor  # NumPy, before `main` has set its threads
 
 NAME = "evaluation.json"
 
@@ -43,24 +45,45 @@ def run(
     from training.evaluation import figures as evaluation
     from training.evaluation import plots
     from training.evaluation.table import to_table
-    from training.rejection import Thresholds
-    from training.runner import Runner
 
-    runner, thresholds = Runner(model), Thresholds.beside(model)
+    predictor = open_network(model)
     path = data.find(data_path)
     digits = data.load_test(path) if test else data.load_training(path, validation)[1]
     out.mkdir(parents=True, exist_ok=True)
     figures = {
         "model": model.name,
-        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "sha256": predictor.sha256,
         "split": "test" if test else "validation",
-        **evaluation.evaluate(runner, digits, path.parent, thresholds, seed),
+        **evaluation.evaluate(predictor, digits, path.parent, seed),
     }
     print(to_table(figures))
-    (out / NAME).write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(out / NAME, figures)
     plots.write(out, figures, digits.images)
     print(f"written to {out}")
     return figures
+
+
+def open_network(path: Path) -> "Predictor":
+    """A ``.keras`` or ``.onnx`` file in ONNX Runtime, which is ten times faster than Keras.
+
+    Raises:
+        TrainingError: no such file, not readable, or not a network with the names and shapes
+            of `model.signature`; or its card is not one.
+    """
+    if path.suffix not in (".keras", ".onnx"):
+        raise TrainingError(f"{path} is neither a .keras nor an .onnx file")
+    from model.predictor import ModelError, Predictor
+
+    graph = None
+    try:
+        if path.suffix == ".keras":
+            from model import weights
+            from model.export import onnx_graph
+
+            graph = onnx_graph.build(weights.load(path)).SerializeToString()
+        return Predictor(path, graph=graph)
+    except (ModelError, ValueError) as error:
+        raise TrainingError(str(error)) from error
 
 
 def main(argv: list[str]) -> int:

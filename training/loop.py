@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,20 @@ from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import Diverged
 from training.evaluation.metrics import Evaluation, evaluate
-from training.finish import Progress
 from training.recurrent import READERS
 from training.step import Trainer
 from training.teacher import Teacher, start
+
+
+@dataclass
+class Progress:
+    """How far a run has come; goes into the checkpoint."""
+
+    history: list[dict[str, Any]]
+    gradient_norm: list[float]
+    largest_variable_norm: list[float]
+    best: list[float] | None = None
+    """Validation error and loss of ``best.keras``."""
 
 
 class Loop:

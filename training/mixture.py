@@ -1,7 +1,7 @@
 """What one training step sees: mostly MNIST, and some of everything that people draw.
 
 Beside MNIST's digits a batch holds pen digits of other people, some of them unfinished,
-spoiled digits and drawings that are no digit. All are rendered once, by the code that the
+degraded digits and drawings that are no digit. All are rendered once, by the code that the
 app runs, and warped anew each time they are seen.
 """
 
@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from training.data import Digits
-from training.degrade import spoil
+from training.degrade import degrade
 from training.errors import TrainingError
-from training.sources import omniglot, pendigits, scribbles
-from training.sources import render as ink
+from training.sources import omniglot, pendigits, render, scribbles
 
 NO_DIGIT = 10  # label of drawings that are no digit
-_UNFINISHED = replace(ink.ANY, share=(0.4, 0.95))
+_UNFINISHED = replace(render.ANY, share=(0.4, 0.95))
 
 
 @dataclass(frozen=True)
@@ -41,28 +40,28 @@ def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> lis
         training: MNIST's training digits; the first part.
         folder: holds the files that `training.sources` name.
         seed: of all random choices.
-        spoiled: share of spoiled digits; the first part gives it up.
+        spoiled: share of degraded digits; the first part gives it up.
 
     Raises:
-        TrainingError: a file is missing or damaged.
+        TrainingError: a file is missing or degraded.
     """
     rng = np.random.default_rng([seed, 0])
     pens, _ = pendigits.split(pendigits.load(folder))
     characters, _ = omniglot.split(omniglot.load(folder))
     chosen = rng.choice(len(training), min(50_000, len(training)), replace=False)
-    damaged = spoil(training.images[chosen], rng)
+    degraded = degrade(training.images[chosen], rng)
     strokes = scribbles.draw(rng, 12_000)
     no_digits = np.concatenate(
         [
-            ink.to_images(strokes, rng, ink.ANY),
-            ink.pictures_to_images([c.image for c in characters] * 5, rng, ink.ANY),
+            render.to_images(strokes, rng, render.ANY),
+            render.pictures_to_images([c.image for c in characters] * 5, rng, render.ANY),
         ]
     )
     return [
         Part(training, 0.83 - spoiled),
-        Part(_drawn(pens * 4, rng, ink.ANY), 0.09),
+        Part(_drawn(pens * 4, rng, render.ANY), 0.09),
         Part(_drawn(pens, rng, _UNFINISHED), 0.02),
-        Part(Digits(damaged, training.labels[chosen]), spoiled),
+        Part(Digits(degraded, training.labels[chosen]), spoiled),
         Part(Digits(no_digits, np.full(len(no_digits), NO_DIGIT, np.uint8)), 0.06),
     ]
 
@@ -112,6 +111,6 @@ def _counts(parts: list[Part], batch: int) -> list[int]:
     return [batch - sum(others), *others]
 
 
-def _drawn(digits: list, rng: np.random.Generator, style: ink.Style) -> Digits:
-    images = ink.to_images([digit.strokes for digit in digits], rng, style)
+def _drawn(digits: list, rng: np.random.Generator, style: render.Style) -> Digits:
+    images = render.to_images([digit.strokes for digit in digits], rng, style)
     return Digits(images, np.array([digit.label for digit in digits], np.uint8))

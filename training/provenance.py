@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model import cards
+from model.files import write_json
 from training.errors import TrainingError
 from training.run_dir import CONFIG
 
@@ -36,7 +37,7 @@ def commands(settings: dict[str, Any], seen: frozenset[Path] = frozenset()) -> l
 def note(out: Path, averaged: list[Path], command: str) -> None:
     """Write beside the averaged network `out` what it was made of, for `commands`."""
     content = {"averaged": [path.as_posix() for path in averaged], "command": command}
-    _note_path(out).write_text(json.dumps(content, indent=2) + "\n")
+    write_json(_note_path(out), content)
 
 
 def _note_path(network: Path) -> Path:

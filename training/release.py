@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from model import cards
+from model.cards import RELEASE
+from model.files import write_json
 from training import card
 from training.errors import TrainingError
 
-RELEASE = Path(__file__).resolve().parent.parent / "model" / "release"
 INDEX = "README.md"
 _NAME = re.compile(r"(?!readme$)[a-z0-9][a-z0-9_-]{0,63}")  # in file names and in URLs
 
@@ -66,7 +67,7 @@ def release(
         onnx_file = keras_file.with_suffix(".onnx")
         shutil.copyfile(best, keras_file)
         card_file = cards.own_path(keras_file)
-        cards.write(card_file, content)  # the ONNX metadata come from it
+        write_json(card_file, content)  # the ONNX metadata come from it
         error = export.export_onnx(
             weights.load(keras_file),
             onnx_file,
@@ -76,7 +77,7 @@ def release(
         )
         files = (keras_file, onnx_file, onnx_file.with_suffix(".npz"))
         content["sha256"] = {path.name: cards.sha256(path) for path in files}
-        cards.write(card_file, content)
+        write_json(card_file, content)
         keras_file.with_suffix(".md").write_text(card.to_markdown(content))
         everything = others | {name: content}
         index = card.to_index([everything[each] for each in sorted(everything)])

@@ -1,10 +1,10 @@
 """A run's folder: what may be written there, and the settings that a resumed run keeps."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.files import atomic
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -52,24 +52,7 @@ def read_settings(out: Path) -> dict[str, Any]:
     return settings
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """In one move, so that a full disk leaves no half of it."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_keras(model: "keras.Model", path: Path) -> None:
     """Under its name there is never a half-written file."""
-    part = path.with_name(f"part-{path.name}")
-    try:
+    with atomic(path, ending=".part.keras") as part:  # Keras goes by the ending
         model.save(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

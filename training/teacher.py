@@ -19,7 +19,7 @@ from keras import ops
 
 from model import network
 from model.weights import load_keras
-from training import provenance as lineage
+from training import provenance
 from training.config import TrainingConfig
 from training.errors import TrainingError
 from training.run_dir import save_keras
@@ -118,7 +118,7 @@ def main(argv: list[str]) -> int:
     try:
         save_keras(average(arguments.networks), arguments.out)
         command = shlex.join(["python", "-m", "training.teacher", *argv])
-        lineage.note(arguments.out, arguments.networks, command)
+        provenance.note(arguments.out, arguments.networks, command)
     except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -5,23 +5,26 @@
 ``checkpoint.npz`` (to resume from).
 """
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from model import cards
+from model.files import write_json
 from model.network import PRESETS, NetworkConfig
-from training import card, checkpoint, data, device, distribute, report
-from training import provenance as lineage
-from training import run_dir as folder
+from model.weights import load_keras
+from training import card, checkpoint, data, distribute, provenance, report, run_dir
+from training.calibrate import calibrate
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import TrainingError
-from training.finish import Progress, finish
-from training.loop import Loop
-from training.run_dir import BEST, CHECKPOINT, CONFIG
+from training.evaluation.metrics import Evaluation, evaluate
+from training.loop import Loop, Progress
+from training.run_dir import BEST, CHECKPOINT, CONFIG, METRICS
 
 
 def run(
@@ -46,16 +49,16 @@ def run(
     """
     writes = distribute.writes()
     if writes:
-        has_checkpoint = folder.prepare(out, resume)
+        has_checkpoint = run_dir.prepare(out, resume)
     else:
         has_checkpoint = resume and (out / CHECKPOINT).exists()
     digits = data.load_training(data_path, config.validation)
     if resume:
-        settings = _resumed(folder.read_settings(out), digits[0])
+        settings = _resumed(run_dir.read_settings(out), digits[0])
     else:
         settings = _settings(config, data_path, digits[0], command)
     if writes:
-        folder.write_json(out / CONFIG, settings)
+        write_json(out / CONFIG, settings)
     shape = NetworkConfig.from_json(settings["network"])
     loop = Loop(config, shape, data_path, digits, distribution, is_resumed=has_checkpoint)
     if has_checkpoint:
@@ -73,13 +76,13 @@ def run(
         is_best = progress.best is None or config.mix or score < progress.best
         if is_best:
             progress.best = score
-            folder.save_keras(loop.averaged, out / BEST)
+            run_dir.save_keras(loop.averaged, out / BEST)
         checkpoint.save(out, loop.trainer.variables, vars(progress))
         report.write_csv(out / "metrics.csv", progress.history)
         tensorboard.write(row)
         print(_summary(row, config.epochs, shape.bidirectional, is_best))
     tensorboard.close()
-    return finish(config, data_path, out, progress, digits[1], settings)
+    return _finish(config, data_path, out, progress, digits[1], settings)
 
 
 def _settings(
@@ -94,14 +97,14 @@ def _settings(
         "data_count": len(digits),
         "command": command,
         "commit": card.commit(),
-        "device": device.describe(),
+        "device": _device(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     for name in ("start", "teacher"):
         if path := getattr(config, name):
             settings[f"{name}_sha256"] = _sha256(name, Path(path))
     # Now, not at the end: what cannot be read there must not cost the run.
-    return settings | {"commands": lineage.commands(settings)}
+    return settings | {"commands": provenance.commands(settings)}
 
 
 def _sha256(name: str, path: Path) -> str:
@@ -124,7 +127,7 @@ def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
         raise TrainingError(f"{teacher} has changed since the run began: put the old one back")
     again = {
         "commit": card.commit(),
-        "device": device.describe(),
+        "device": _device(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return settings | {"resumed": [*settings.get("resumed", []), again]}
@@ -139,7 +142,7 @@ def _introduction(
     else:  # whose answers they are
         every_step += config.belief_loss
     return (
-        f"{device.describe()}: {config.preset}, {loop.averaged.count_params():,} parameters\n"
+        f"{_device()}: {config.preset}, {loop.averaged.count_params():,} parameters\n"
         f"{training:,} digits to train, {validation:,} to validate, {loop.batch} a step"
         f"{distribute.describe(loop.trainer.distribution)}\n"
         "the loss is that of the answer, "
@@ -154,3 +157,81 @@ def _summary(row: dict[str, Any], epochs: int, two_readers: bool, is_best: bool)
         f"validation error {row['validation_error_percent']:.2f} %  {downward * two_readers}"
         f"{row['images_per_second']:,.0f} images/s{'  best' if is_best else ''}"
     )
+
+
+def _finish(
+    config: TrainingConfig,
+    data_path: Path | None,
+    out: Path,
+    progress: Progress,
+    validation: Digits,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Calibrate and evaluate the best network, for the first and last time on the test set."""
+    best = load_keras(out / BEST)
+    calibration = calibrate(best, validation)
+    run_dir.save_keras(best, out / BEST)
+    on_validation = evaluate(best, validation)
+    on_test = evaluate(best, data.load_test(data_path))
+    metrics = {
+        "parameters": best.count_params(),
+        "seconds": round(sum(row["seconds"] for row in progress.history), 1),
+        "best_epoch": config.epochs if config.mix else _best_epoch(progress.history),
+        "calibration": calibration.to_json(),
+        "validation": on_validation.to_json(),
+        "test": on_test.to_json(),
+        "history": progress.history,
+    }
+    report.write_csv(out / "metrics.csv", progress.history)
+    _write_pictures(config, out, progress, on_test)
+    write_json(out / cards.NAME, card.make(settings, metrics))
+    write_json(out / METRICS, metrics)  # last: it marks the run as finished
+    low, high = (100 * end for end in on_test.interval)
+    print(
+        f"test error {100 * on_test.error:.2f} % (95 % interval {low:.2f} to {high:.2f}), "
+        f"validation {100 * on_validation.error:.2f} %\nwritten to {out}"
+    )
+    return metrics
+
+
+def _write_pictures(
+    config: TrainingConfig, out: Path, progress: Progress, on_test: Evaluation
+) -> None:
+    report.write_curves(out / "learning_curves.png", progress.history)
+    report.write_gradient_norm(
+        out / "gradient_norm.png",
+        np.array(progress.gradient_norm),
+        np.array(progress.largest_variable_norm),
+        config.clipnorm or config.global_clipnorm,
+        clip_is_global=config.global_clipnorm is not None,
+    )
+    title = f"Test set: {on_test.wrong} of {on_test.count:,} wrong"
+    report.write_confusion(out / "confusion.png", on_test.confusion, title)
+
+
+def _best_epoch(history: list[dict[str, Any]]) -> int:
+    def score(row: dict[str, Any]) -> tuple[float, float]:
+        return row["validation_error_percent"], row["validation_loss"]
+
+    return min(history, key=score)["epoch"]
+
+
+def _device() -> str:
+    """In words, as ``tensorflow 2.21.0 on CPU (cores: 4)`` or ``jax 0.10.2 on NVIDIA H100``."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        details = [
+            tf.config.experimental.get_device_details(device).get("device_name", "GPU")
+            for device in tf.config.list_physical_devices("GPU")
+        ]
+        version, gpu = tf.__version__, ", ".join(details)
+    else:
+        import jax
+
+        version = jax.__version__
+        gpu = ", ".join(d.device_kind for d in jax.devices() if d.platform != "cpu")
+    may_use = getattr(os, "sched_getaffinity", None)  # Linux alone tells which are ours
+    cores = len(may_use(0)) if may_use else os.cpu_count()
+    return f"{backend} {version} on {gpu or f'CPU (cores: {cores})'}"

@@ -28,7 +28,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 import numpy as np
-import onnxruntime
 
 from benchmarks.serving import body, servers
 from benchmarks.serving.entries import (
@@ -48,6 +47,7 @@ from benchmarks.serving.running import RELEASED as NETWORK
 from benchmarks.serving.running import ROOT, StartError, started, take_cores
 from benchmarks.serving.table import Figures, cell, figures, markdown, median, ratio
 from model import signature
+from model.predictor import RUNTIME_VERSION, open_session
 
 CONNECTIONS = (1, 16)
 WARM_UP = 2.0  # seconds, with the most connections
@@ -93,9 +93,7 @@ def images_per_second(model: Path, core: int, seconds: float) -> float:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model, settings, ["CPUExecutionProvider"])
+        session = open_session(model)
         feed = {signature.IMAGES: np.repeat(body.image(), body.BATCH, axis=0)}
         times = []
         end = time.perf_counter() + seconds
@@ -187,9 +185,7 @@ def main() -> None:
                 alone = images_per_second(model, core, options.seconds / 2)
                 rounds.bare[name].append(alone)
         print(f"{platform.platform()}, {os.cpu_count()} cores,", end=" ")
-        print(
-            f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__};", end=" "
-        )
+        print(f"Python {platform.python_version()}, onnxruntime {RUNTIME_VERSION};", end=" ")
         print(f"{len(body.json_request(benchmark.stem).body):,} bytes of JSON")
         print(f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after;", end=" ")
         print(f"medians of {options.rounds} rounds of {options.seconds:g} s\n")

@@ -22,6 +22,7 @@ import numpy as np
 
 from model import cards, reference, signature
 from model.export.verify import ExportError, check_images, run_onnx, verify
+from model.files import atomic, write_json
 from model.weights import Network, load_arrays, save_arrays
 
 FEEDING = (
@@ -64,13 +65,9 @@ def export_onnx(
         The worst relative error of the ONNX file (see `verify`).
     """
     model, error = build_onnx(network, form, metadata, images)
-    part = path.with_suffix(".part")
-    try:
+    with atomic(path) as part:
         part.write_bytes(model)
         save_arrays(network, path.with_suffix(".npz"))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return error
 
 
@@ -224,7 +221,7 @@ def _write_card(network: Path, path: Path) -> None:
     card["sha256"] = card.get("sha256", {}) | written
     # A run's card stays the only one in its folder: it is written anew when training goes on.
     same_folder = source.parent.resolve() == path.parent.resolve()
-    cards.write(source if same_folder else cards.own_path(path), card)
+    write_json(source if same_folder else cards.own_path(path), card)
 
 
 if __name__ == "__main__":

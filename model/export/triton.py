@@ -13,6 +13,7 @@ import onnx
 
 from model import signature
 from model.export.verify import ExportError
+from model.files import atomic
 
 CONFIG, NETWORK = "config.pbtxt", "model.onnx"
 # As many images as our own server takes in a request, so that no client has to change.
@@ -84,8 +85,11 @@ def write(model: bytes, folder: Path, name: str, version: str) -> Path:
     text = config(model, name)
     written = folder / name / version / NETWORK
     written.parent.mkdir(parents=True, exist_ok=True)
-    _replace(written, model)
-    _replace(folder / name / CONFIG, text.encode())
+    # In one move each: a server that watches the repository never reads half a file.
+    with atomic(written) as part:
+        part.write_bytes(model)
+    with atomic(folder / name / CONFIG) as part:
+        part.write_text(text, encoding="utf-8")
     return written
 
 
@@ -140,13 +144,3 @@ def _entries(tensors: dict[str, list[int]]) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)  # the text format escapes as JSON does
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """In one move: a server that watches the repository never reads half a file."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model import reference, signature
+from model.predictor import ModelError, open_session
 
 TOLERANCE = 1e-5
 CHECKED_IMAGES = 256
@@ -59,12 +60,12 @@ def run_onnx(model: bytes, images: np.ndarray, what: str) -> dict[str, np.ndarra
     Raises:
         ExportError: ONNX Runtime cannot read it, or not with these images.
     """
-    import onnxruntime
-
     try:
-        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        session = open_session(model, what)
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
-    except Exception as error:  # its exceptions share no narrower base class
+    except ModelError as error:
+        raise ExportError(str(error).partition("\n")[0]) from error
+    except Exception as error:  # onnxruntime's exceptions share no narrower base class
         first_line = str(error).strip().partition("\n")[0]
         raise ExportError(f"{what} is not a network of this project: {first_line}") from error

@@ -1,10 +1,6 @@
 """How many digits a picture seems to show; a network that reads one would blend them."""
 
 import numpy as np
-from PIL import Image
-
-from model.images.preprocess import Preprocessed, preprocess
-from model.images.steps import Stage
 
 # Digits are at least so far apart, as a part of the ink's height; a broken stroke is hardly ever.
 _GAP_BESIDE = 0.06
@@ -26,14 +22,7 @@ def count_digits(ink: np.ndarray) -> int:
     rows = _parts(mask.any(axis=1), _GAP_BELOW * len(mask))
     beside = [np.ptp(np.flatnonzero(mask[:, part].any(axis=1))) + 1 for part in columns]
     below = [len(part) for part in rows]
-    return max(sum(h >= _WHOLE * max(heights) for h in heights) for heights in (beside, below))
-
-
-def preprocess_counted(picture: Image.Image | np.ndarray) -> tuple[Preprocessed, int]:
-    """`preprocess` (which see), and how many digits the picture seems to show."""
-    stages: dict[Stage, Image.Image | np.ndarray] = {}
-    seen = preprocess(picture, stages.__setitem__)
-    return seen, count_digits(stages[Stage.CROPPED]) if seen.has_ink else 1
+    return int(max(sum(h >= _WHOLE * max(heights) for h in heights) for heights in (beside, below)))
 
 
 def _parts(inked: np.ndarray, gap: float) -> list[np.ndarray]:

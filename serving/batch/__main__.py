@@ -16,7 +16,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import multiprocessing
 import signal
 import sys
-from argparse import ArgumentTypeError
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,12 +25,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from model.files import PART, atomic
 from model.predictor import ModelError
 from serving.batch.inputs import Input, InputError, Item, open_input
 from serving.batch.table import COLUMNS, Reader, Rows
 from serving.inference.models import find
-from serving.settings import Parser, Settings, variable_of
-from serving.values import paths, whole
+from serving.settings import Parser, Settings, paths, variable_of, whole
 
 STOPPED = 130
 _OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")
@@ -117,11 +116,11 @@ def write_table(
     else:
         pieces = (reader.read(chunk) for chunk in chunks)
     done = rejected = errors = 0
-    part = _part(output)
     try:
         if output.is_dir():
             raise BatchError(f"cannot write {output}: it is a folder, name a file")
         with (
+            atomic(output, keep=True) as part,
             part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
             closing(pieces),
             tqdm(total=images.count, unit=" images", disable=None) as progress,
@@ -133,14 +132,9 @@ def write_table(
                 rejected += rows.rejected
                 errors += rows.errors
                 progress.update(rows.images)
-        part.replace(output)
     except OSError as error:
-        raise BatchError(f"cannot write {part}: {error.strerror}") from error
+        raise BatchError(f"cannot write {error.filename or output}: {error.strerror}") from error
     return Rows("", done, rejected, errors)
-
-
-def _part(output: Path) -> Path:
-    return output.with_name(output.name + ".part")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        part = _part(settings.output)
+        part = settings.output.with_name(settings.output.name + PART)
         kept = f"; what was read is in {part}" if part.exists() else ""
         print(f"{parser.prog}: stopped{kept}", file=sys.stderr)
         return STOPPED
@@ -198,8 +192,8 @@ def _parser() -> Parser:
     )
     variable = variable_of("model")
     try:
-        networks = paths(os.environ[variable]) if variable in os.environ else Settings.model
-    except ArgumentTypeError as error:
+        networks = paths(os.environ[variable]) if variable in os.environ else Settings().model
+    except ValueError as error:
         parser.error(f"{variable}: {error}")
     parser.add_argument(
         "--model",

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from model import signature
-from model.images.digit_count import preprocess_counted
 from model.images.files import PictureError, open_picture
+from model.prediction import Prepared, prepare
 from model.predictor import Predictor
-from model.verdict import judge
 from serving.batch.inputs import Item
 from serving.settings import Settings
 
@@ -45,60 +44,47 @@ class Reader:
     def __init__(self, model: Path, raw: bool):
         self._predictor = Predictor(model)
         self._raw = raw
-        wanted = (signature.PROBABILITIES, signature.SCORE)
-        self._outputs = [name for name in self._predictor.output_names if name in wanted]
 
     def read(self, chunk: Sequence[Item]) -> Rows:
         """Read some images in one inference."""
-        images, digits, errors = [], [], []
-        for item in chunk:
+        prepared: list[Prepared] = []
+        errors: dict[int, str] = {}
+        for row, item in enumerate(chunk):
             try:
-                image, count = self._prepare(item.image)
-                images.append(image)
-                digits.append(count)
-                errors.append(None)
-            except (PictureError, ValueError, OSError) as error:
-                images.append(np.zeros((signature.STEPS, signature.PIXELS), np.float32))
-                digits.append(1)
-                errors.append(" ".join(str(error).split()))
-        arrays = self._predictor.run(np.stack(images), self._outputs)
-        scores = arrays.get(signature.SCORE)
+                prepared.append(self._prepare(item.image))
+            except (PictureError, OSError) as error:
+                errors[row] = " ".join(str(error).split())
+        answers = iter(self._predictor.predict(prepared))
         rejected = 0
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         for row, item in enumerate(chunk):
-            if errors[row] is not None:
+            if row in errors:
                 table.writerow([item.source, item.index, *_EMPTY, errors[row]])
                 continue
-            has_ink = images[row].any()
-            probabilities = arrays[signature.PROBABILITIES][row] if has_ink else None
-            score = None if scores is None else float(scores[row, 0])
-            verdict = judge(probabilities, score, self._predictor.thresholds, digits[row])
-            rejected += verdict.rejected
-            flag = "true" if verdict.rejected else "false"
-            answer = _answer(probabilities)
-            table.writerow([item.source, item.index, *answer, flag, verdict.reason, ""])
-        failed = len(errors) - errors.count(None)
-        return Rows(text.getvalue(), len(chunk), rejected, failed)
+            answer = next(answers)
+            rejected += answer.verdict.rejected
+            flag = "true" if answer.verdict.rejected else "false"
+            cells = _cells(answer.probabilities)
+            table.writerow([item.source, item.index, *cells, flag, answer.verdict.reason, ""])
+        return Rows(text.getvalue(), len(chunk), rejected, len(errors))
 
-    def _prepare(self, image: Path | np.ndarray) -> tuple[np.ndarray, int]:
-        """(28, 28) as the network wants it, and how many digits the picture shows."""
+    def _prepare(self, image: Path | np.ndarray) -> Prepared:
         if isinstance(image, Path):
-            image = open_picture(image.read_bytes(), Settings.max_pixels)
+            image = open_picture(image.read_bytes(), Settings().max_pixels)
             if self._raw:
                 if image.mode not in _PLAIN_MODES or "transparency" in image.info:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")
                 image = np.asarray(image.convert("L"))
         if not self._raw:
-            seen, digits = preprocess_counted(image)
-            return seen.image, digits
+            return prepare(image)
         if image.shape != (signature.STEPS, signature.PIXELS):
             height, width = image.shape
             raise PictureError(f"--raw needs 28 x 28 pixels, not {width} x {height}")
-        return image, 1
+        return Prepared(image, int(image.any()))
 
 
-def _answer(probabilities: np.ndarray | None) -> list[str]:
+def _cells(probabilities: np.ndarray | None) -> list[str]:
     """Digit, confidence and each digit's probability; empty where there is no ink."""
     if probabilities is None:
         return [""] * (2 + len(_DIGITS))

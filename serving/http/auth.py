@@ -80,7 +80,7 @@ class KeyGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        by_password, given = _given(headers)
+        by_password, given = given_key(headers)
         name = self._keys.name_of(given)
         by_password = by_password and name is not None
         name = name or self._keys.name_of_token(_cookie(headers))
@@ -155,7 +155,7 @@ def _site(url: str) -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname and port else None
 
 
-def _given(headers: Headers) -> tuple[bool, bytes]:
+def given_key(headers: Headers) -> tuple[bool, bytes]:
     """Whether it came as a password, and the key that a request brings; empty where none."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

@@ -46,7 +46,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from model import __version__
-from model.predictor import ONNXRUNTIME_VERSION, Predictor
+from model.predictor import RUNTIME_VERSION, Predictor
 
 PATH = "/metrics"
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
@@ -199,7 +199,7 @@ class _Facts(Collector):
         self._build = {
             "version": __version__,
             "python": platform.python_version(),
-            "onnxruntime": ONNXRUNTIME_VERSION,
+            "onnxruntime": RUNTIME_VERSION,
         }
 
     def collect(self) -> Iterable[Metric]:

@@ -103,7 +103,7 @@ class RequestLog:
                 if status == OVERLOAD:
                     self._watch.shed(status)
                 if writes_lines():
-                    more = {"bytes": size, **_facts(scope), **error}
+                    more = {"bytes": size, **facts(scope), **error}
                     _write_line(scope["method"], path, route, status, seconds, more)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +143,7 @@ class RequestLog:
             self._watch.connected(route, status)
             if writes_lines():
                 seconds = time.perf_counter() - started
-                more = {"drawings": drawings, **_facts(scope)}
+                more = {"drawings": drawings, **facts(scope)}
                 _write_line("WEBSOCKET", scope["path"], route, status, seconds, more)
 
     def _route(self, scope: Scope) -> str:
@@ -177,7 +177,7 @@ def writes_lines() -> bool:
     return _LOG.isEnabledFor(logging.INFO)
 
 
-def _facts(scope: Scope) -> dict[str, str]:
+def facts(scope: Scope) -> dict[str, str]:
     """Who asked, and for which network."""
     facts = {"client": scope["client"][0]} if scope.get("client") else {}
     model = scope.get(MODEL) or scope.get("path_params", {}).get("model")

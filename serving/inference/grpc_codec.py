@@ -1,67 +1,25 @@
-"""gRPC's messages: their classes, and inference requests and answers in them.
-
-The classes are made from ``proto/open_inference.binpb``, which ``make proto`` writes. They live
-in a pool of their own, so that a program that also holds Triton's client, with messages of the
-same names, can import this.
-"""
+"""gRPC's messages: inference requests and answers in them. Nothing about calls."""
 
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import ParseDict
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 from model import signature
 from serving.inference import tensors
-from serving.inference.json_codec import Infer, check_outputs, refuse_what_is_not_offered
-from serving.inference.tensors import FP32, UINT8, ProtocolError
+from serving.inference.batcher import Results
+from serving.inference.json_codec import check_outputs, refuse_what_is_not_offered
+from serving.inference.proto.open_inference_pb2 import ModelInferRequest, ModelInferResponse
+from serving.inference.tensors import FP32, UINT8, Infer, ProtocolError
 
-DESCRIPTORS = Path(__file__).with_name("proto") / "open_inference.binpb"
-SERVICE = "inference.GRPCInferenceService"
-
-_POOL = DescriptorPool()
-for _file in FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file:
-    _POOL.Add(_file)
-METHODS = _POOL.FindServiceByName(SERVICE).methods_by_name
-_TYPED = {FP32: ("fp32_contents", np.float32), UINT8: ("uint_contents", np.uint32)}
 FINAL_WANTED = "triton_enable_empty_final_response"
 FINAL = "triton_final_response"
 
-
-def request_class(method: str) -> type[Message]:
-    """The class of what the method `method` is given."""
-    return GetMessageClass(METHODS[method].input_type)
+_TYPED = {FP32: ("fp32_contents", np.float32), UINT8: ("uint_contents", np.uint32)}
+_Tensor = ModelInferRequest.InferInputTensor
 
 
-def response_class(method: str) -> type[Message]:
-    """The class of what it answers."""
-    return GetMessageClass(METHODS[method].output_type)
-
-
-def read(method: str, data: bytes) -> Message:
-    """The request to `method`.
-
-    Raises:
-        ProtocolError: `data` is not one.
-    """
-    try:
-        return request_class(method).FromString(data)
-    except DecodeError:
-        raise ProtocolError(f"the message is no {METHODS[method].input_type.name}") from None
-
-
-def write(method: str, fields: dict[str, Any]) -> bytes:
-    """The answer of `method` with these fields, named as in REST's JSON."""
-    return ParseDict(fields, response_class(method)()).SerializeToString()
-
-
-def parse_infer(message: Any, output_names: list[str], max_batch: int) -> Infer:
-    """Take a ``ModelInferRequest`` apart; values in bytes are answered in bytes.
+def decode(message: ModelInferRequest, output_names: list[str], max_batch: int) -> Infer:
+    """Take a request apart; values in bytes are answered in bytes.
 
     Args:
         message: the request.
@@ -85,15 +43,28 @@ def parse_infer(message: Any, output_names: list[str], max_batch: int) -> Infer:
     for place, output in enumerate(message.outputs):
         if output.parameters:
             refuse_what_is_not_offered(dict(output.parameters), f"outputs[{place}].")
-    return Infer(
-        tensors.to_images(pixels, tensor.datatype),
-        outputs or None,
-        message.id or None,
-        output_names if raw else (),
-    )
+    images = tensors.to_images(pixels, tensor.datatype)
+    return Infer(images, outputs or None, message.id or None, output_names if raw else ())
 
 
-def _raw(contents: Collection[bytes], tensor: Any, images: int) -> np.ndarray:
+def encode(
+    name: str, version: str, message: ModelInferRequest, request: Infer, results: Results
+) -> ModelInferResponse:
+    """The answer of the network `name` to `message`, which was read as `request`."""
+    answer = ModelInferResponse(model_name=name, model_version=version, id=request.id or "")
+    for output, values in results.items():
+        tensor = answer.outputs.add(name=output, datatype=FP32, shape=values.shape)
+        if output in request.binary:
+            data = values.astype(tensors.DTYPES[FP32], copy=False).tobytes()
+            answer.raw_output_contents.append(data)
+        else:
+            tensor.contents.fp32_contents.extend(values.ravel().tolist())
+    if FINAL_WANTED in message.parameters and message.parameters[FINAL_WANTED].bool_param:
+        answer.parameters[FINAL].bool_param = True  # the only answer is the last one
+    return answer
+
+
+def _raw(contents: Collection[bytes], tensor: _Tensor, images: int) -> np.ndarray:
     if len(contents) != 1:
         raise ProtocolError(f"raw_input_contents: must be one, found {len(contents)}")
     if tensor.HasField("contents"):
@@ -108,7 +79,7 @@ def _raw(contents: Collection[bytes], tensor: Any, images: int) -> np.ndarray:
     return tensors.from_bytes(data, tensor.datatype)
 
 
-def _typed(tensor: Any, images: int) -> np.ndarray:
+def _typed(tensor: _Tensor, images: int) -> np.ndarray:
     field, kind = _TYPED[tensor.datatype]
     values = getattr(tensor.contents, field)
     if len(values) != images * tensors.PIXELS:
@@ -117,22 +88,3 @@ def _typed(tensor: Any, images: int) -> np.ndarray:
             f"{images * tensors.PIXELS} values, found {len(values)}"
         )
     return tensors.check_range(np.fromiter(values, kind, len(values)))
-
-
-def infer_answer(
-    message: Any, name: str, version: str, request: Infer, results: dict[str, np.ndarray]
-) -> Any:
-    """The ``ModelInferResponse`` to `message`; `results` are arrays by output name."""
-    answer = response_class("ModelInfer")(
-        model_name=name, model_version=version, id=request.id or ""
-    )
-    for output, values in results.items():
-        tensor = answer.outputs.add(name=output, datatype=FP32, shape=values.shape)
-        if output in request.binary:
-            data = values.astype(tensors.DTYPES[FP32], copy=False).tobytes()
-            answer.raw_output_contents.append(data)
-        else:
-            tensor.contents.fp32_contents.extend(values.ravel().tolist())
-    if FINAL_WANTED in message.parameters and message.parameters[FINAL_WANTED].bool_param:
-        answer.parameters[FINAL].bool_param = True  # the only answer is the last one
-    return answer

@@ -30,15 +30,14 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from model import backward, reference, signature
-from model.images.preprocess import preprocess
 from model.images.strokes import render
-from model.predictor import ModelError, Predictor, Reading
-from model.verdict import judge
+from model.prediction import Prediction, prepare
+from model.predictor import ModelError, Predictor
 from model.weights import Network
 from serving.http.errors import broken_model, json_answer
 from serving.inference.models import Models
-from serving.page.inspector import inspect_unit
 from serving.page.stream import StrokesError, pack_frame, read_input
+from serving.page.units import inspect_unit
 
 PATH = "/live/explain"
 UNIT_PATH = "/live/unit.json"
@@ -91,11 +90,10 @@ def explain(message: bytes, predictor: Predictor, network: Network) -> bytes:
     header |= {"digit": None, "between": None, "belief_digit": None}
     tensors: dict[str, np.ndarray] = {}
     if drawing.has_ink:
-        reading = predictor.read(drawing.image)
-        digit, states = reading.digit, _states(network, drawing.image, reading)
-        verdict = judge(reading.probabilities, reading.score, predictor.thresholds, drawing.digits)
-        leader = int(reading.step_probabilities[-1].argmax())
-        header |= {"digit": digit, "between": verdict.between, "belief_digit": leader}
+        answer = predictor.read(drawing.image, drawing.digits)
+        digit, states = answer.digit, _states(network, drawing.image, answer)
+        leader = int(answer.step_probabilities[-1].argmax())
+        header |= {"digit": digit, "between": answer.verdict.between, "belief_digit": leader}
         gradients = backward.answer_gradients(network, states, digit)
         last = backward.belief_gradients(network, states, leader)
         tensors = {
@@ -109,16 +107,16 @@ def explain(message: bytes, predictor: Predictor, network: Network) -> bytes:
     return pack_frame(header, tensors)
 
 
-def _states(network: Network, image: np.ndarray, reading: Reading) -> dict[str, np.ndarray]:
+def _states(network: Network, image: np.ndarray, answer: Prediction) -> dict[str, np.ndarray]:
     """What the backward pass starts from.
 
     relu's derivative is the same for rounded states. tanh's, 1 - h², has few digits left where
     float32 rounds h near ±1: those states are computed anew, in float64.
     """
     if all(layer.activation == "relu" for layer in network.layers):
-        return reading.hidden_states
+        return answer.hidden_states
     outputs = reference.forward(network, image[None])
-    return {name: outputs[name][0] for name in reading.hidden_states}
+    return {name: outputs[name][0] for name in answer.hidden_states}
 
 
 def _erased(
@@ -128,7 +126,7 @@ def _erased(
     visible = 1 - np.eye(signature.STEPS, dtype=image.dtype)
     images = [*(image * visible[..., None])]
     if 2 <= len(strokes) <= MAX_ERASED:
-        images += [preprocess(picture).image for picture in without_each(strokes)]
+        images += [prepare(picture).rows for picture in without_each(strokes)]
     found = predictor.run(np.stack(images), [signature.PROBABILITIES])[signature.PROBABILITIES]
     rows, others = np.split(found, [signature.STEPS])
     return {ERASED_ROWS: rows} | ({ERASED_STROKES: others} if len(others) else {})

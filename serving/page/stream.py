@@ -31,8 +31,9 @@ in a text message {"error"}, and the connection ends with the code 4404.
 
 A message that cannot be read is answered by a text message {"error", "sequence"}, and
 the connection lives on. The page keeps one drawing in flight and sends the newest one
-next, so nothing queues up here. `serving.page.live_route` has the
-WebSocket, ``live/protocol.js`` is the other end.
+next, so nothing queues up here. One stream more than may be open is told so in {"error"} and
+closed with 1013; one that says nothing for `IDLE_SECONDS` is closed with 4408, and the page opens
+it again when the pen moves. ``static/core/connection.js`` is the other end.
 """
 
 import asyncio
@@ -40,18 +41,22 @@ import json
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from model import signature
-from model.images.digit_count import preprocess_counted
-from model.images.strokes import render
-from model.predictor import Predictor
-from model.verdict import judge
+from model.prediction import predictions, prepare_strokes
+from model.predictor import ModelError, Predictor
+from serving.http.errors import broken_model
+from serving.inference.models import Models, UnknownModelError
 
 PATH = "/live"
-NO_MODEL = 4404  # close code: of the range for applications, after HTTP's 404
+# Close codes: IANA's, and two of the range for applications, after HTTP's 404 and 408.
+TRY_AGAIN_LATER, NO_MODEL, IDLE = 1013, 4404, 4408
+IDLE_SECONDS = 600
 IMAGE = "image"
 # Minutes of steady drawing; more is no digit. The worst drawing within all three limits takes
 # 40 ms to render (measured). The page has the limits too (`serving.page.app`), and takes no ink
@@ -142,14 +147,18 @@ class Input(NamedTuple):
     """A drawing as the network gets it.
 
     `image` is float32 (28, 28), 0 (page) to 255 (ink); `strokes` are `read_strokes`'s, None
-    where the page sent a picture's prepared rows; `digits` is how many they seem to show.
+    where the page sent a picture's prepared rows; `digits` is how many they seem to show, 0
+    without ink.
     """
 
     sequence: int
     image: np.ndarray
-    has_ink: bool
     strokes: list[np.ndarray] | None
-    digits: int = 1
+    digits: int
+
+    @property
+    def has_ink(self) -> bool:
+        return self.digits > 0
 
 
 def read_input(message: bytes) -> Input:
@@ -160,8 +169,8 @@ def read_input(message: bytes) -> Input:
     """
     if len(message) < _HEAD.size or _HEAD.unpack_from(message)[1] != ROWS:
         sequence, strokes = read_strokes(message)
-        seen, digits = preprocess_counted(render(strokes))
-        return Input(sequence, seen.image, seen.has_ink, strokes, digits)
+        rows, digits = prepare_strokes(strokes)
+        return Input(sequence, rows, strokes, digits)
     [sequence, _] = _HEAD.unpack_from(message)
     if len(message) != _HEAD.size + _PIXELS:
         raise StrokesError(
@@ -169,7 +178,7 @@ def read_input(message: bytes) -> Input:
         )
     pixels = np.frombuffer(message, np.uint8, offset=_HEAD.size)
     image = pixels.reshape(signature.STEPS, signature.PIXELS).astype(np.float32)
-    return Input(sequence, image, bool(image.any()), None)
+    return Input(sequence, image, None, int(image.any()))
 
 
 def pack_frame(header: dict, tensors: dict[str, np.ndarray]) -> bytes:
@@ -189,22 +198,16 @@ def read_drawing(message: bytes, predictor: Predictor) -> bytes:
     """
     started = time.perf_counter()
     seen = read_input(message)
-    tensors = {IMAGE: seen.image}
-    tensors |= {name: array[0] for name, array in predictor.run(seen.image[None]).items()}
-    score = tensors.get(signature.SCORE)
-    verdict = judge(
-        tensors[signature.PROBABILITIES] if seen.has_ink else None,
-        None if score is None else float(score[0]),
-        predictor.thresholds,
-        seen.digits,
-    )
+    outputs = predictor.run(seen.image[None])
+    tensors = {IMAGE: seen.image} | {name: array[0] for name, array in outputs.items()}
+    [answer] = predictions(outputs, predictor.thresholds, seen.digits)
     header = {
         "sequence": seen.sequence,
         "has_ink": seen.has_ink,
         "verdict": {
-            "rejected": verdict.rejected,
-            "reason": verdict.reason,
-            "between": verdict.between,
+            "rejected": answer.verdict.rejected,
+            "reason": answer.verdict.reason,
+            "between": answer.verdict.between,
         },
         "milliseconds": round(1000 * (time.perf_counter() - started), 3),
     }
@@ -234,3 +237,76 @@ class Reader:
             return read_drawing(message, predictor)
         finally:
             loop.call_soon(self._turn.release)
+
+
+def add_stream(app: FastAPI, models: Models, most: int) -> None:
+    """Add the WebSocket route to `app`; `most` streams may be open at a time."""
+    reader = Reader()
+    open_streams: set[WebSocket] = set()
+
+    @app.websocket(PATH)
+    async def live(socket: WebSocket, model: str | None = None) -> None:
+        if len(open_streams) >= most:
+            await socket.accept()
+            error = f"{most} live views are open, which is the limit: try again later"
+            await _send(socket, {"error": error})
+            await socket.close(TRY_AGAIN_LATER)
+            return
+        open_streams.add(socket)
+        try:
+            await socket.accept()
+            await _answer(socket, models, model, reader)
+        except WebSocketDisconnect:
+            return  # the page went away while its answer was on the way
+        finally:
+            open_streams.discard(socket)
+
+
+async def _answer(socket: WebSocket, models: Models, model: str | None, reader: Reader) -> None:
+    """Answer one page's drawings until it goes.
+
+    Raises:
+        WebSocketDisconnect: it goes while it is answered.
+    """
+    try:
+        predictor = models.choose(model)
+    except (UnknownModelError, ModelError) as error:
+        broken = isinstance(error, ModelError)
+        await _send(socket, {"error": broken_model(error) if broken else str(error)})
+        await socket.close(NO_MODEL)
+        return
+    while (event := await _receive(socket))["type"] != "websocket.disconnect":
+        try:
+            if event.get("bytes") is None:
+                raise StrokesError("send a drawing as one binary message, not as text")
+            answer = await reader.read(event["bytes"], predictor)
+        except StrokesError as error:
+            await _send(socket, {"error": str(error), "sequence": error.sequence})
+        else:
+            await _send(socket, answer)
+        # Messages that are already there would be read without anyone else's being looked at.
+        await asyncio.sleep(0)
+
+
+async def _receive(socket: WebSocket) -> Message:
+    """The page's next message; for one that is silent for long, the connection is closed."""
+    try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            return await socket.receive()
+    except TimeoutError:
+        await socket.close(IDLE)
+        raise WebSocketDisconnect(IDLE) from None
+
+
+async def _send(socket: WebSocket, answer: bytes | dict[str, Any]) -> None:
+    """
+    Raises:
+        WebSocketDisconnect: the page has gone, silently perhaps.
+    """
+    try:
+        if isinstance(answer, bytes):
+            await socket.send_bytes(answer)
+        else:
+            await socket.send_json(answer)
+    except RuntimeError as error:  # the server's, once it has given the connection up
+        raise WebSocketDisconnect(1006) from error

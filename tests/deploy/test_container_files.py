@@ -9,32 +9,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
 from deploy.slim import UNUSED, MissingError, slim
 from tests.support.manifests import OURS, SERVICES
-from tests.support.running import ROOT, free_port, port_of, serving
+from tests.support.running import ROOT, free_port, port_of, running, serving, url_of
 
 
 def test_the_copied_files_are_enough_to_start(tmp_path):
-    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
-    copies = re.findall(r"^COPY (?!--from)(.+) /app/(\S+)$", lines, re.MULTILINE)
-    assert len(copies) >= 3
-    for sources, target in copies:
-        for source in sources.split():
-            path = ROOT / source
-            if path.is_dir():
-                shutil.copytree(path, tmp_path / target, dirs_exist_ok=True)
-            else:
-                (tmp_path / target).mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, tmp_path / target)
-    modules = [f"serving.{path.stem}" for path in (ROOT / "serving").glob("*.py")]
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    left_out = [ROOT / line for line in lines if line.startswith(("model/", "serving/"))]
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(folder, name) in left_out]
+
+    for name in re.findall(r"^COPY (\w+) /app/", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "serving").rglob("*.py")]
+    modules = [".".join(file.with_suffix("").parts) for file in files if "__" not in file.stem]
+    assert len(modules) > 20
     program = "import sys, importlib; [importlib.import_module(name) for name in sys.argv[1:]]"
     result = subprocess.run(
         [sys.executable, "-c", program, *modules], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_server_leaves_no_file_at_home(tmp_path):
+    with running("--no-ui", "--port", "0", HOME=str(tmp_path)) as process:
+        content = (ROOT / "tests" / "seven.png").read_bytes()
+        assert httpx.post(f"{url_of(process)}/classify", content=content).status_code == 200
+    assert list(tmp_path.iterdir()) == []
 
 
 def pins(file: str) -> dict[str, str]:
@@ -92,9 +99,6 @@ def test_slim_deletes_only_what_it_names(tmp_path):
         (tmp_path / name).write_bytes(b"1234")
     assert slim(tmp_path, {"**/tests": "", "lib.so.*": ""}) == {"**/tests": 8, "lib.so.*": 4}
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["tests.py"]
-
-
-def test_slim_notices_what_is_no_longer_there(tmp_path):
     with pytest.raises(MissingError, match="has no tests"):
         slim(tmp_path, {"tests": ""})
 

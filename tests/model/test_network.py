@@ -23,6 +23,9 @@ def test_signature(name):
         assert outputs[signature.hidden_forward(number)].shape == (3, 28, units)
     for key in (signature.PROBABILITIES, signature.STEP_PROBABILITIES):
         np.testing.assert_allclose(outputs[key].sum(axis=-1), 1, rtol=1e-5)
+    states = [key for key in outputs if signature.layer_of(key)]
+    assert states == names[2 + has_score :]
+    assert signature.layer_of("hidden_forward_x") is signature.layer_of("probabilities") is None
 
 
 def test_presets_are_what_they_are_called():
@@ -76,28 +79,14 @@ def changed_rows(name: str, key: str, row: int) -> np.ndarray:
     return np.flatnonzero(np.abs(first - second).max(axis=-1) > 1e-7)
 
 
-@pytest.mark.parametrize("name", ["elman", "bidirectional", "stacked", "window and score"])
-def test_the_first_downward_states_and_the_belief_know_only_the_rows_above(name):
-    for key in (signature.hidden_forward(1), signature.STEP_PROBABILITIES):
-        rows = changed_rows(name, key, row=17)
-        assert rows.min() == 17
-
-
-@pytest.mark.parametrize("name", ["bidirectional", "window and score"])
-def test_upward_states_are_indexed_by_the_row_they_stand_at(name):
-    rows = changed_rows(name, signature.hidden_backward(1), row=17)
-    assert rows.max() == 17
-
-
-def test_upper_layers_have_seen_the_whole_image():
+def test_states_are_indexed_by_the_row_they_stand_at():
+    for name in ("elman", "bidirectional", "stacked", "window and score"):
+        for key in (signature.hidden_forward(1), signature.STEP_PROBABILITIES):
+            assert changed_rows(name, key, row=17).min() == 17
+    for name in ("bidirectional", "window and score"):
+        assert changed_rows(name, signature.hidden_backward(1), row=17).max() == 17
+    # Upper layers have seen the whole image.
     assert changed_rows("stacked", signature.hidden_forward(2), row=27).min() == 0
-
-
-def test_answer_of_elman_is_its_last_belief():
-    outputs = random_network(CONFIGS["elman"])(random_images(4))
-    np.testing.assert_allclose(
-        outputs[signature.PROBABILITIES], outputs[signature.STEP_PROBABILITIES][:, -1], atol=1e-6
-    )
 
 
 @pytest.mark.parametrize("name", ["elman", "stacked"])
@@ -113,22 +102,17 @@ def test_logits_lead_to_the_outputs(name):
     assert logits["step_logits"].shape == (4, 28, 10)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"units": ()},
-        {"units": (0,)},
-        {"units": (1.5,)},
-        {"merge_mode": "mul"},
-        {"activation": "x"},
-        {"input_gain": 0},
-    ],
-)
-def test_impossible_configs_are_refused_by_name(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        NetworkConfig(**wrong)
-
-
-def test_config_survives_json():
+def test_configs_survive_json_and_impossible_ones_are_refused_by_name():
     for config in CONFIGS.values():
         assert NetworkConfig.from_json(config.to_json()) == config
+    for name, values in (
+        ("units", [(), (0,), (1.5,)]),
+        ("merge_mode", ["mul"]),
+        ("activation", ["x"]),
+        ("input_gain", [0]),
+        ("window", [0, 29]),
+        ("score_units", [-1]),
+    ):
+        for value in values:
+            with pytest.raises(ValueError, match=name):
+                NetworkConfig(**{name: value})

@@ -1,14 +1,25 @@
-"""The exported network as an object, with the tiny network of conftest.py."""
+"""The exported network as an object, and its answers to pictures, with conftest.py's tiny one."""
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from model import cards, reference, signature, weights
 from model.export import onnx_graph
+from model.files import write_json
+from model.images.files import PictureError
+from model.images.preprocess import preprocess
+from model.images.strokes import render
+from model.prediction import Prediction, Prepared, prepare, prepare_strokes
 from model.predictor import ModelError, Predictor
-from model.verdict import Thresholds
+from model.verdict import NO_INK, SEVERAL_DIGITS, Thresholds, Verdict
 from tests.conftest import THRESHOLDS, TINY_UNITS, TINY_VERSION, save_card, save_tiny_model
+from tests.support.drawings import ONE, SEVEN
 from tests.support.networks import CONFIGS, random_network
+from tests.support.running import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -22,67 +33,94 @@ def images():
     return random.uniform(0, signature.WHITE, (5, signature.STEPS, signature.PIXELS))
 
 
-def test_all_outputs_by_name(predictor, images):
-    result = predictor.run(images)
-    assert {name: array.shape for name, array in result.items()} == {
+def test_outputs_by_name_all_or_those_asked_for(predictor, images):
+    everything = predictor.run(images)
+    assert {name: array.shape for name, array in everything.items()} == {
         signature.PROBABILITIES: (5, 10),
         signature.STEP_PROBABILITIES: (5, 28, 10),
         signature.hidden_forward(1): (5, 28, TINY_UNITS),
     }
-    assert all(array.dtype == np.float32 for array in result.values())
-
-
-def test_only_the_outputs_asked_for_in_their_order(predictor, images):
+    assert all(array.dtype == np.float32 for array in everything.values())
     names = [signature.STEP_PROBABILITIES, signature.PROBABILITIES]
-    result = predictor.run(images, names)
-    assert list(result) == names
-    everything = predictor.run(images)
+    some = predictor.run(images, names)
+    assert list(some) == names
     for name in names:
-        np.testing.assert_array_equal(result[name], everything[name])
+        np.testing.assert_array_equal(some[name], everything[name])
+    for other in (np.asfortranarray(images), np.repeat(images, 2, axis=0)[::2]):
+        np.testing.assert_array_equal(predictor.run(other)[names[0]], everything[names[0]])
+    assert predictor.version == predictor.metadata["version"] == TINY_VERSION
 
 
-def test_read_gives_what_run_gives(predictor, images):
-    reading = predictor.read(images[2])
-    result = predictor.run(images[2:3])
-    np.testing.assert_array_equal(reading.probabilities, result[signature.PROBABILITIES][0])
-    np.testing.assert_array_equal(
-        reading.step_probabilities, result[signature.STEP_PROBABILITIES][0]
-    )
-    assert list(reading.hidden_states) == [signature.hidden_forward(1)]
-    assert reading.digit == reading.probabilities.argmax()
-    assert reading.confidence == pytest.approx(reading.probabilities.max())
+# Predictions
 
 
-def test_any_array_layout_gives_the_same(predictor, images):
-    expected = predictor.run(images.astype(np.float32))
-    for other in (images, np.asfortranarray(images), np.repeat(images, 2, axis=0)[::2]):
-        result = predictor.run(other)
-        for name, array in expected.items():
-            np.testing.assert_array_equal(result[name], array)
+def test_pictures_and_strokes_are_prepared_and_their_digits_counted():
+    drawing = render(SEVEN)
+    for prepared in (prepare(drawing), prepare_strokes(SEVEN)):
+        np.testing.assert_array_equal(prepared.rows, preprocess(drawing).image)
+        assert prepared.digits == 1
+    assert prepare(np.concatenate([drawing, drawing], axis=1)).digits == 2
+    assert prepare(np.zeros((50, 50))).digits == prepare_strokes([]).digits == 0
+    with pytest.raises(PictureError, match=r"cannot be prepared: .* must have shape"):
+        prepare(np.zeros(5))
 
 
-def test_metadata_is_read(predictor):
-    assert predictor.metadata["version"] == TINY_VERSION
+def test_many_are_read_in_one_inference_and_each_is_judged(doubting_model):
+    predictor = Predictor(doubting_model)
+    blank = Prepared(np.zeros((28, 28), np.float32), 0)
+    prepared = [prepare_strokes(SEVEN), blank, prepare_strokes(ONE)._replace(digits=2)]
+    seven, nothing, pair = predictor.predict(prepared)
+    assert nothing == Prediction(Verdict(NO_INK))
+    assert nothing.digit is nothing.confidence is nothing.score is None
+    assert pair.verdict == Verdict(SEVERAL_DIGITS)
+    outputs = predictor.run(np.stack([prepared[0].rows, prepared[2].rows]))
+    for index, answer in enumerate((seven, pair)):
+        expected = outputs[signature.PROBABILITIES][index]
+        np.testing.assert_array_equal(answer.probabilities, expected)
+        assert (answer.digit, answer.confidence) == (expected.argmax(), expected.max())
+        assert answer.score == outputs[signature.SCORE][index, 0]
+    assert predictor.predict([blank, blank]) == [nothing] * 2
+    assert predictor.predict([]) == []
 
 
-def test_card_beside_the_model(tmp_path):
-    model = save_tiny_model(tmp_path / "m.onnx")
+def test_one_is_read_with_everything_on_the_way(predictor, doubting_model, images):
+    for each in (predictor, Predictor(doubting_model)):
+        outputs = each.run(images[2:3])
+        answer = each.read(images[2])
+        np.testing.assert_array_equal(answer.probabilities, outputs[signature.PROBABILITIES][0])
+        np.testing.assert_array_equal(
+            answer.step_probabilities, outputs[signature.STEP_PROBABILITIES][0]
+        )
+        assert list(answer.hidden_states) == [signature.hidden_forward(1)]
+        score = outputs.get(signature.SCORE)
+        assert answer.score == (None if score is None else score[0, 0])
+
+
+# Its card and its weights
+
+
+def test_the_networks_own_card_goes_before_the_folders(tmp_path):
+    model = save_tiny_model(tmp_path / "a.b.onnx")
     assert Predictor(model).card == {}
-    (tmp_path / "card.json").write_text('{"test_error": 0.01}')
-    assert Predictor(model).card == {"test_error": 0.01}
-    for broken in ("{", "[]"):
-        (tmp_path / "card.json").write_text(broken)
-        with pytest.raises(ModelError, match=r"card\.json"):
-            Predictor(model)
-
-
-def test_a_card_of_its_own_goes_before_the_folders(tmp_path):
-    model = save_tiny_model(tmp_path / "m.onnx")
+    assert Predictor(model).thresholds == Thresholds()
     save_card(model)
-    cards.write(tmp_path / "m.card.json", {"thresholds": {"confidence": 0.5}})
+    write_json(tmp_path / "a.card.json", {"name": "another's"})
+    assert Predictor(model).thresholds == Thresholds(**THRESHOLDS)
+    write_json(cards.own_path(model), {"thresholds": {"confidence": 0.5}})
     assert Predictor(model).thresholds == Thresholds(confidence=0.5)
+    for suffix in (".onnx", ".keras", ".npz"):
+        assert cards.card_path(model.with_suffix(suffix)) == tmp_path / "a.b.card.json"
     other = save_tiny_model(tmp_path / "other.onnx")
     assert Predictor(other).thresholds == Thresholds(**THRESHOLDS)
+
+
+def test_a_card_that_cannot_be_used_is_named(tmp_path):
+    model = save_tiny_model(tmp_path / "m.onnx")
+    bad_threshold = b'{"thresholds": {"confidence": 60}}'
+    for content in (b"", b"{", b"[]", b"\xff{}", b'{"sha256": 3}', bad_threshold):
+        (tmp_path / "card.json").write_bytes(content)
+        with pytest.raises(ModelError, match=r"card\.json"):
+            Predictor(model)
 
 
 def test_another_file_than_the_cards_is_refused(tmp_path):
@@ -104,20 +142,15 @@ def exported(tmp_path_factory):
     return path
 
 
-def test_weights_beside_the_network_compute_the_same(exported, images):
-    predictor = Predictor(exported)
-    actual = predictor.run(images)
-    expected = reference.forward(predictor.weights, images)
-    for name, array in expected.items():
-        assert reference.relative_error(array, actual[name]) < 1e-5
-    assert predictor.weights is predictor.weights
-
-
-def test_a_network_without_weights_has_none(predictor):
+def test_weights_beside_the_network_compute_the_same(exported, predictor, images):
     assert predictor.weights is None
+    whole = Predictor(exported)
+    actual = whole.run(images)
+    for name, array in reference.forward(whole.weights, images).items():
+        assert reference.relative_error(array, actual[name]) < 1e-5
 
 
-@pytest.mark.parametrize("other", ["another seed", "stacked", "text", "wrong hash"])
+@pytest.mark.parametrize("other", ["another seed", "stacked", "text", "wrong hash", "shapes"])
 def test_weights_that_are_not_the_networks_are_refused(exported, tmp_path, other):
     model = tmp_path / "net.onnx"
     model.write_bytes(exported.read_bytes())
@@ -127,6 +160,9 @@ def test_weights_that_are_not_the_networks_are_refused(exported, tmp_path, other
     elif other == "wrong hash":
         path.write_bytes(exported.with_suffix(".npz").read_bytes())
         save_card(model, sha256={"net.npz": "0" * 64})
+    elif other == "shapes":
+        with np.load(exported.with_suffix(".npz")) as file:
+            np.savez(path, **dict(file) | {"readout.kernel": np.zeros((2, 2), np.float32)})
     else:
         config = CONFIGS.get(other, CONFIGS["window and score"])
         weights.save_arrays(weights.from_keras(random_network(config, seed=1)), path)
@@ -135,41 +171,7 @@ def test_weights_that_are_not_the_networks_are_refused(exported, tmp_path, other
         predictor.weights  # noqa: B018 (reading it raises)
 
 
-def test_weights_whose_shapes_do_not_fit_are_refused(exported, tmp_path):
-    model = tmp_path / "net.onnx"
-    model.write_bytes(exported.read_bytes())
-    with np.load(exported.with_suffix(".npz")) as file:
-        arrays = dict(file) | {"readout.kernel": np.zeros((2, 2), np.float32)}
-    np.savez(model.with_suffix(".npz"), **arrays)
-    with pytest.raises(ModelError, match=r"net\.npz holds other weights"):
-        Predictor(model).weights  # noqa: B018 (reading it raises)
-
-
-def test_thresholds_come_from_the_card(tmp_path):
-    model = save_tiny_model(tmp_path / "m.onnx")
-    assert Predictor(model).thresholds == Thresholds()
-    save_card(model)
-    assert Predictor(model).thresholds == Thresholds(**THRESHOLDS)
-    save_card(model, thresholds={"confidence": 60})
-    with pytest.raises(ModelError, match=r"card\.json: thresholds: confidence must be a number"):
-        Predictor(model)
-
-
-def test_a_score_is_read_where_the_network_has_one(predictor, doubting_model, images):
-    assert predictor.read(images[0]).score is None
-    doubting = Predictor(doubting_model)
-    faint = images[0] / 10
-    expected = doubting.run(np.stack([images[0], faint]))[signature.SCORE]
-    assert expected.shape == (2, 1)
-    for image, score in zip((images[0], faint), expected[:, 0], strict=True):
-        assert doubting.read(image).score == pytest.approx(score)
-    assert list(doubting.read(faint).hidden_states) == [signature.hidden_forward(1)]
-
-
-def test_a_score_of_another_shape_is_refused(tmp_path):
-    model = save_tiny_model(tmp_path / "m.onnx", doubts=True, scores=2)
-    with pytest.raises(ModelError, match=r"score must have the shape \(batch, 1\)"):
-        Predictor(model)
+# What is no network
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,7 @@ def test_a_score_of_another_shape_is_refused(tmp_path):
         ({signature.PROBABILITIES: "Identity:0"}, "lacks the outputs probabilities"),
         ({signature.hidden_forward(1): "h"}, "lacks the outputs hidden_forward_1"),
         ({"batch": 1}, "images must have the shape"),
+        ({"doubts": True, "scores": 2}, r"score must have the shape \(batch, 1\)"),
     ],
 )
 def test_foreign_network_is_told_what_is_missing(tmp_path, changes, message):
@@ -186,16 +189,27 @@ def test_foreign_network_is_told_what_is_missing(tmp_path, changes, message):
         Predictor(save_tiny_model(tmp_path / "m.onnx", **changes))
 
 
-def test_no_file(tmp_path):
-    with pytest.raises(ModelError, match="no model at"):
-        Predictor(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="no model at"):
-        Predictor(tmp_path)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x09" * 100])
-def test_not_a_network(tmp_path, content):
+def test_what_is_no_network_is_named(tmp_path):
+    for path in (tmp_path / "none.onnx", tmp_path):
+        with pytest.raises(ModelError, match="no model at"):
+            Predictor(path)
     path = tmp_path / "m.onnx"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"m\.onnx"):
-        Predictor(path)
+    for content in (b"", b"not a network", b"\x08\x09" * 100):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"m\.onnx is not a readable ONNX network"):
+            Predictor(path)
+    (tmp_path / "m.keras").write_text("")
+    with pytest.raises(ModelError, match="export it first"):
+        Predictor(tmp_path / "m.keras")
+
+
+def test_onnx_runtime_leaves_nothing_at_home_and_reports_nothing(tiny_model, tmp_path):
+    code = (
+        "import os; import numpy as np; from model.predictor import Predictor;"
+        f"Predictor({str(tiny_model)!r}).run(np.zeros((1, 28, 28)));"
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'"
+    )
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}
+    environ |= {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environ)
+    assert list(tmp_path.iterdir()) == []

@@ -1,70 +1,27 @@
-"""Arrays out of a Keras model, and files that are none."""
+"""Arrays out of a Keras model and into a file, and files that are none."""
 
 import json
-import subprocess
-import sys
 import zipfile
+from contextlib import suppress
 
 import keras
 import numpy as np
 import pytest
 
 from model import reference, weights
+from model.files import atomic
 from tests.support.networks import CONFIGS, random_images, random_network
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_parameter_is_taken(name):
+def test_files_hold_every_parameter_and_compute_the_same(name, tmp_path):
     model = random_network(CONFIGS[name])
     network = weights.from_keras(model)
-    arrays = []
-    for layer in network.layers:
-        for part in (layer.forward, layer.backward, layer.normalization):
-            arrays += [v for v in vars(part or object).values() if isinstance(v, np.ndarray)]
-    for dense in (network.readout, network.belief, *(network.score or ())):
-        arrays += vars(dense).values() if dense else []
-    assert sum(array.size for array in arrays) == model.count_params()
-    assert network.bidirectional == CONFIGS[name].bidirectional
-    assert [layer.activation for layer in network.layers] == [CONFIGS[name].activation] * len(
-        network.layers
-    )
-
-
-def test_a_saved_network_comes_back(tmp_path):
-    model = random_network(CONFIGS["stacked"])
-    model.save(tmp_path / "network.keras")
-    first, second = weights.from_keras(model), weights.load(tmp_path / "network.keras")
-    np.testing.assert_array_equal(
-        first.layers[1].backward.recurrent_kernel, second.layers[1].backward.recurrent_kernel
-    )
-    assert first.layers[0].normalization.epsilon == second.layers[0].normalization.epsilon
-
-
-def test_files_that_are_no_network(tmp_path):
-    with pytest.raises(ValueError, match="no such file"):
-        weights.load(tmp_path / "none.keras")
-    (tmp_path / "text.keras").write_text("hello")
-    with pytest.raises(ValueError, match=r"text\.keras is not a \.keras file"):
-        weights.load(tmp_path / "text.keras")
-    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
-        archive.writestr("a.txt", "hello")
-    with pytest.raises(ValueError, match=r"not a readable \.keras file: .*"):
-        weights.load(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="is a folder"):
-        weights.load(tmp_path)
-
-
-def test_another_keras_model_is_named_as_such():
-    model = keras.Sequential([keras.Input((28, 28)), keras.layers.SimpleRNN(4)])
-    with pytest.raises(ValueError, match=r"not a network of model/network\.py"):
-        weights.from_keras(model)
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_file_of_arrays_is_the_same_network(name, tmp_path):
-    network = weights.from_keras(random_network(CONFIGS[name]))
     path = tmp_path / "a.npz"
     weights.save_arrays(network, path)
+    with np.load(path) as file:
+        sizes = [file[key].size for key in file.files if key != "structure"]
+    assert sum(sizes) == model.count_params()
     expected = reference.forward(network, random_images(3))
     actual = reference.forward(weights.load_arrays(path), random_images(3))
     assert expected.keys() == actual.keys()
@@ -76,6 +33,33 @@ def test_a_file_of_arrays_is_the_same_network(name, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
 
 
+def test_a_keras_file_is_the_same_network(tmp_path):
+    model = random_network(CONFIGS["stacked"])
+    model.save(tmp_path / "network.keras")
+    first, second = weights.from_keras(model), weights.load(tmp_path / "network.keras")
+    np.testing.assert_array_equal(
+        first.layers[1].backward.recurrent_kernel, second.layers[1].backward.recurrent_kernel
+    )
+    assert first.layers[0].normalization.epsilon == second.layers[0].normalization.epsilon
+
+
+def test_keras_files_that_are_no_network(tmp_path):
+    (tmp_path / "text.keras").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("a.txt", "hello")
+    for name, message in (
+        ("none.keras", "no such file"),
+        ("text.keras", r"text\.keras is not a \.keras file"),
+        ("other.keras", r"not a readable \.keras file: .*"),
+        ("", "is a folder"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            weights.load(tmp_path / name)
+    model = keras.Sequential([keras.Input((28, 28)), keras.layers.SimpleRNN(4)])
+    with pytest.raises(ValueError, match=r"not a network of model/network\.py"):
+        weights.from_keras(model)
+
+
 @pytest.fixture
 def arrays(tmp_path):
     """The path of a file of arrays, and what is in it."""
@@ -85,9 +69,9 @@ def arrays(tmp_path):
         return path, dict(file)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_arrays_that_are_no_network_are_refused(arrays):
+    path, content = arrays
+    for change in (
         {"structure": np.array("{")},
         {"structure": np.array("[]")},
         {"structure": np.array(json.dumps({"layers": [{}]}))},
@@ -95,39 +79,36 @@ def arrays(tmp_path):
         {"score_hidden.bias": np.array([None], object)},
         {"layer_2.backward.kernel": None},
         {"structure": None},
-    ],
-)
-def test_arrays_that_are_no_network_are_refused(arrays, change):
+    ):
+        kept = {key: array for key, array in (content | change).items() if array is not None}
+        np.savez(path, **kept)
+        with pytest.raises(ValueError, match=r"a\.npz is not a readable file of weights"):
+            weights.load_arrays(path)
+
+
+def test_damaged_files_of_arrays_are_refused(arrays):
     path, content = arrays
-    np.savez(path, **{key: array for key, array in (content | change).items() if array is not None})
-    with pytest.raises(ValueError, match=r"a\.npz is not a readable file of weights"):
-        weights.load_arrays(path)
-
-
-@pytest.mark.parametrize("spoil", [lambda _: b"", lambda b: b[: len(b) // 2], lambda _: b"x"])
-def test_damaged_files_of_arrays_are_refused(arrays, spoil):
-    path, _ = arrays
-    path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"a\.npz"):
-        weights.load_arrays(path)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[whole.index(content["readout.bias"].tobytes())] ^= 1
+    for damaged in (b"", b"x", whole[: len(whole) // 2], bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.npz is not a readable file of weights"):
+            weights.load_arrays(path)
     with pytest.raises(ValueError, match="no such file"):
         weights.load_arrays(path.with_name("none.npz"))
 
 
-def test_a_flipped_bit_is_found(arrays):
-    path, content = arrays
-    file = bytearray(path.read_bytes())
-    file[file.index(content["readout.bias"].tobytes())] ^= 1
-    path.write_bytes(file)
-    with pytest.raises(ValueError, match=r"a\.npz is not a readable file of weights"):
-        weights.load_arrays(path)
-
-
-def test_arrays_are_read_without_keras(arrays):
-    path, _ = arrays
-    code = (
-        "import sys; from pathlib import Path; from model import weights;"
-        "print(weights.load_arrays(Path(sys.argv[1])).window, 'keras' in sys.modules)"
-    )
-    command = [sys.executable, "-c", code, str(path)]
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "3 False\n"
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    for keep, left in ((False, ["a.txt"]), (True, ["a.txt", "a.txt.part"])):
+        with suppress(RuntimeError), atomic(path, keep=keep) as part:
+            part.write_text("half")
+            raise RuntimeError
+        assert path.read_text() == "old"
+        assert sorted(file.name for file in tmp_path.iterdir()) == left
+    with atomic(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]

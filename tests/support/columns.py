@@ -5,21 +5,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
+from model.verdict import Thresholds
 
 SHARPNESS = 1 / 40
 
 
 @dataclass
 class Columns:
-    """Answers with the digit whose column of ink is the fullest; no network, the same outputs.
+    """Answers with the digit whose column of ink is the fullest; as a `Predictor` does.
 
     The score is the brightness of the image's first pixel.
     """
 
+    thresholds: Thresholds = Thresholds()
     has_score: bool = True
 
     @property
-    def answer(self) -> list[str]:
+    def answer_names(self) -> list[str]:
         return [PROBABILITIES, SCORE] if self.has_score else [PROBABILITIES]
 
     def run(self, images, names=(PROBABILITIES,)):

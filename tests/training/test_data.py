@@ -49,24 +49,20 @@ def test_wrong_arrays_are_named(tmp_path, changes, message):
         data.load_training(path, validation=100)
 
 
-def test_missing_file_and_missing_key(tmp_path):
-    with pytest.raises(TrainingError, match="give --data"):
-        data.load_training(tmp_path / "none.npz", 100)
+def test_other_files_and_numbers_are_refused(path, tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(TrainingError, match="x_train, y_train, x_test and y_test are needed"):
-        data.load_training(tmp_path / "other.npz", 100)
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut short"])
-def test_files_that_are_no_npz(tmp_path, content):
-    (tmp_path / "mnist.npz").write_bytes(content)
-    with pytest.raises(TrainingError, match="not a readable"):
-        data.load_training(tmp_path, 100)
-
-
-def test_holding_out_everything_is_refused(path):
+    for name, message in (
+        ("none.npz", "give --data"),
+        ("other.npz", "x_train, y_train, x_test and y_test are needed"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            data.load_training(tmp_path / name, 100)
     with pytest.raises(TrainingError, match="smaller --validation"):
         data.load_training(path, validation=600)
+    for content in (b"", b"hello", b"PK\x03\x04 cut short"):
+        path.write_bytes(content)
+        with pytest.raises(TrainingError, match="not a readable"):
+            data.load_training(tmp_path, 100)
 
 
 def test_no_file_and_no_network_says_what_to_do(monkeypatch):

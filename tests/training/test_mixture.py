@@ -70,9 +70,9 @@ def test_everything_holds_no_held_out_writer_and_no_held_out_alphabet(monkeypatc
         pictured.append(pictures)
         return np.zeros((len(pictures), 28, 28), np.uint8)
 
-    monkeypatch.setattr(mixture.ink, "to_images", to_images)
-    monkeypatch.setattr(mixture.ink, "pictures_to_images", pictures_to_images)
-    parts = mixture.everything(PARTS[0].digits, folder, seed=0)
+    monkeypatch.setattr(mixture.render, "to_images", to_images)
+    monkeypatch.setattr(mixture.render, "pictures_to_images", pictures_to_images)
+    parts = mixture.everything(PARTS[0].digits, folder, seed=0, spoiled=0.1)
     assert sum(p.share for p in parts) == pytest.approx(1)
     _, held_out = pendigits.split(pendigits.load(folder))
     strange = {stroke.tobytes() for digit in held_out for stroke in digit.strokes}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training import provenance as lineage
+from training import provenance
 from training.errors import TrainingError
 from training.run_dir import CONFIG
 
@@ -17,19 +17,15 @@ def run(folder: Path, command: str, **training) -> dict:
     return settings
 
 
-def test_a_run_of_its_own_has_its_own_command(tmp_path):
-    assert lineage.commands(run(tmp_path / "a", "train a", teacher=None)) == ["train a"]
-
-
 def test_ancestors_come_first_and_once(tmp_path):
     specialist = tmp_path / "specialist" / "best.keras"
     run(specialist.parent, "train specialist")
     for name in ("a", "b"):
         run(tmp_path / name, f"train {name}", teacher=str(specialist))
     soup = tmp_path / "soup.keras"
-    lineage.note(soup, [tmp_path / name / "best.keras" for name in ("a", "b")], "average a b")
+    provenance.note(soup, [tmp_path / name / "best.keras" for name in ("a", "b")], "average a b")
     last = run(tmp_path / "last", "train last", start=str(soup), teacher=str(specialist))
-    assert lineage.commands(last) == [
+    assert provenance.commands(last) == [
         "train specialist",
         "train a",
         "train b",
@@ -38,25 +34,26 @@ def test_ancestors_come_first_and_once(tmp_path):
     ]
 
 
-def test_a_network_from_elsewhere_adds_nothing(tmp_path):
+def test_other_networks_bring_what_is_known_of_them(tmp_path):
+    assert provenance.commands(run(tmp_path / "a", "train a", teacher=None)) == ["train a"]
     settings = {"command": "train", "training": {"start": str(tmp_path / "gone.keras")}}
-    assert lineage.commands(settings) == ["train"]
-
-
-def test_a_released_network_brings_what_its_card_tells(tmp_path):
+    assert provenance.commands(settings) == ["train"]
     (tmp_path / "scanline.card.json").write_text(json.dumps({"commands": ["one", "two"]}))
     settings = {"command": "three", "training": {"teacher": str(tmp_path / "scanline.keras")}}
-    assert lineage.commands(settings) == ["one", "two", "three"]
+    assert provenance.commands(settings) == ["one", "two", "three"]
 
 
 def test_no_network_is_its_own_ancestor(tmp_path):
     soup = tmp_path / "soup.keras"
-    lineage.note(soup, [soup], "average")
-    assert lineage.commands({"command": "train", "averaged": [str(soup)]}) == ["average", "train"]
+    provenance.note(soup, [soup], "average")
+    assert provenance.commands({"command": "train", "averaged": [str(soup)]}) == [
+        "average",
+        "train",
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_note_is_told(tmp_path, text):
     (tmp_path / CONFIG).write_text(text)
     with pytest.raises(TrainingError, match=r"config\.json"):
-        lineage.commands({"training": {"start": str(tmp_path / "best.keras")}})
+        provenance.commands({"training": {"start": str(tmp_path / "best.keras")}})

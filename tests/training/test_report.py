@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training import report
@@ -38,23 +39,18 @@ def test_tensorboard(tmp_path):
     np.testing.assert_allclose(values, [1, 1 / 2, 1 / 3], rtol=1e-6)
 
 
-def test_pictures(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(report, "_save", lambda figure, path: drawn.append((path.name, figure)))
-    report.write_curves(tmp_path / "curves.png", HISTORY)
+def test_pictures_are_written_and_name_the_share_of_clipped_steps(tmp_path, monkeypatch):
+    figures = {}
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, path, **_: figures.setdefault(path.stem, figure)
+    )
     norms, largest = np.array([3.0, 0.5, 2.0, 0.1]), np.array([2.0, 0.4, 0.9, 0.1])
-    report.write_gradient_norm(tmp_path / "a.png", norms, largest, 1.0, clip_is_global=False)
-    report.write_gradient_norm(tmp_path / "b.png", norms, largest, 1.0, clip_is_global=True)
-    report.write_gradient_norm(tmp_path / "c.png", norms, largest, None, clip_is_global=False)
+    report.write_curves(tmp_path / "curves.png", HISTORY)
+    report.write_gradient_norm(tmp_path / "each.png", norms, largest, 1.0, clip_is_global=False)
+    report.write_gradient_norm(tmp_path / "whole.png", norms, largest, 1.0, clip_is_global=True)
     report.write_confusion(tmp_path / "confusion.png", np.eye(10, dtype=int) * 5, "title")
-
-    curves, each, whole, none, confusion = (figure for _, figure in drawn)
-    np.testing.assert_allclose(curves.axes[1].lines[0].get_ydata(), [10, 5, 10 / 3])
-
-    def label(figure):
-        return figure.axes[0].lines[-1].get_label()
-
-    assert "25 % of steps" in label(each)
-    assert "50 % of steps" in label(whole)
-    assert "clipnorm" not in label(none)
-    assert sum(text.get_text() == "5" for text in confusion.axes[0].texts) >= 10
+    errors = figures["curves"].axes[1].lines[0]
+    np.testing.assert_allclose(errors.get_ydata(), [10, 5, 10 / 3])
+    for name, share in (("each", "25 % of steps"), ("whole", "50 % of steps")):
+        assert share in figures[name].axes[0].lines[-1].get_label()
+    assert [text.get_text() for text in figures["confusion"].axes[0].texts].count("5") == 10

@@ -20,7 +20,7 @@ def test_it_tries_settings_and_prints_the_best(tmp_path, capsys):
     assert "learning_rate" in printed
 
 
-def test_trials_differ_within_the_bounds():
+def test_settings_differ_within_the_bounds():
     study = search.optuna.create_study(sampler=search.optuna.samplers.RandomSampler(0))
     configs = [search.suggest(study.ask(), DEFAULTS["elman"]) for _ in range(5)]
     assert len({config.learning_rate for config in configs}) == 5

@@ -134,12 +134,6 @@ def test_jax_trains_without_tensorflow(data, tmp_path):
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(packages)},
     )
     assert result.returncode == 0, result.stderr
-    without = "import importlib.util as u; assert u.find_spec('keras'); "
-    subprocess.run(
-        [sys.executable, "-S", "-c", f"{without} assert not u.find_spec('tensorflow')"],
-        env=os.environ | {"PYTHONPATH": str(packages)},
-        check=True,
-    )
 
 
 def test_a_resumed_run_keeps_command_and_data(data, tmp_path):

@@ -1,4 +1,4 @@
-"""Fifteen ways in which an image of a digit can be spoilt, each at one fixed strength.
+"""Fifteen ways in which an image of a digit can be corrupted, each at one fixed strength.
 
 Which they are, and how strong: Mu and Gilmer, "MNIST-C: A Robustness Benchmark for Computer
 Vision" (2019), https://arxiv.org/abs/1906.02337. Neither its images nor its code are used, so
@@ -181,10 +181,10 @@ def _plasma(rng):
     return (field / field.max())[:STEPS, :PIXELS]
 
 
-def _on_bytes(spoil: Callable) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+def _on_bytes(corruption: Callable) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     def corrupt(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        spoilt = spoil(images.astype(np.float64) / WHITE, rng)
-        return np.rint(spoilt.clip(0, 1) * WHITE).astype(np.uint8)
+        changed = corruption(images.astype(np.float64) / WHITE, rng)
+        return np.rint(changed.clip(0, 1) * WHITE).astype(np.uint8)
 
     return corrupt
 
@@ -194,5 +194,5 @@ _MOVED = (_shear, _scale, _rotate, _translate)
 _OVERLAID = (_brightness, _stripe, _fog, _spatter, _dotted_line, _zigzag, _canny_edges)
 # Each takes uint8 (count, 28, 28) and a random generator and gives new images of that shape.
 CORRUPTIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    spoil.__name__[1:]: _on_bytes(spoil) for spoil in _NOISE_AND_BLUR + _MOVED + _OVERLAID
+    each.__name__[1:]: _on_bytes(each) for each in _NOISE_AND_BLUR + _MOVED + _OVERLAID
 }

@@ -4,6 +4,7 @@ Each part draws its random numbers from its own generator, so that it does not d
 other parts there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.random import default_rng
 from tqdm import tqdm
 
+from model.predictor import Predictor
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES, STEPS
+from model.verdict import Thresholds, judge
 from training.data import Digits
-from training.evaluation import sets as trials
+from training.evaluation import sets
 from training.evaluation.corruptions import CORRUPTIONS
 from training.evaluation.metrics import (
     auroc,
@@ -23,12 +26,10 @@ from training.evaluation.metrics import (
     measure,
     reliability,
 )
-from training.rejection import Thresholds
-from training.runner import Runner
-from training.sources import omniglot, pendigits
-from training.sources import render as ink
+from training.sources import omniglot, pendigits, render
 from training.sources.pendigits import PenDigit
 
+BATCH = 64
 CORRUPTED = 2_000  # digits of MNIST for each corruption
 CURVED = 1_000  # digits for each point of a curve
 WORST = 36
@@ -42,49 +43,61 @@ RAW, PREPROCESSED = "raw", "preprocessed"
 Figures = dict[str, Any]
 
 
-def evaluate(
-    runner: Runner, digits: Digits, folder: Path, thresholds: Thresholds, seed: int = 0
-) -> Figures:
+def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) -> Figures:
     """Try a network on everything there is.
 
     Args:
-        runner: the network.
+        predictor: the network, with its card's thresholds.
         digits: MNIST's, never trained on.
         folder: holds the files of the other sources; parts whose file is missing are left out.
-        thresholds: when a drawing is rejected.
         seed: of all choices.
 
     Raises:
         TrainingError: a source's file is damaged.
     """
-    pens = trials.pens(folder)
-    sample = trials.sample(digits, CORRUPTED, default_rng(seed))
+    pens = sets.pens(folder)
+    sample = sets.sample(digits, CORRUPTED, default_rng(seed))
     parts = {
-        "mnist": lambda _: on_mnist(runner, digits, thresholds),
-        "pens": lambda rng: pens and on_pens(runner, pens, thresholds, rng),
-        "corruptions": lambda rng: on_corruptions(runner, sample, rng),
-        "curves": lambda rng: curves(runner, sample, pens, rng),
-        "no_digits": lambda rng: on_no_digits(runner, digits, folder, thresholds, rng),
+        "mnist": lambda _: on_mnist(predictor, digits),
+        "pens": lambda rng: pens and on_pens(predictor, pens, rng),
+        "corruptions": lambda rng: on_corruptions(predictor, sample, rng),
+        "curves": lambda rng: curves(predictor, sample, pens, rng),
+        "no_digits": lambda rng: on_no_digits(predictor, digits, folder, rng),
     }
     progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
     missing = {
         f"pen digits: no {pendigits.FILE}": pens is None,
-        f"{trials.ALPHABET}: no {omniglot.FILE}": trials.ALPHABET not in figures["no_digits"],
-        "score: the network has none": not runner.has_score,
-        "rejection: no thresholds in the card": thresholds == Thresholds(),
+        f"{sets.ALPHABET}: no {omniglot.FILE}": sets.ALPHABET not in figures["no_digits"],
+        "score: the network has none": SCORE not in predictor.answer_names,
+        "rejection: no thresholds in the card": predictor.thresholds == Thresholds(),
     }
     return {
         "seed": seed,
-        "thresholds": asdict(thresholds),
+        "thresholds": asdict(predictor.thresholds),
         "left_out": [what for what, is_missing in missing.items() if is_missing],
         **{name: part for name, part in figures.items() if part is not None},
     }
 
 
-def on_mnist(runner: Runner, digits: Digits, thresholds: Thresholds) -> Figures:
+def run(
+    predictor: Predictor, images: np.ndarray, names: Sequence[str] = (PROBABILITIES,)
+) -> dict[str, np.ndarray]:
+    """`Predictor.run` over any number of images (count, 28, 28), 64 at a time."""
+    starts = range(0, len(images), BATCH)
+    parts = [predictor.run(images[start : start + BATCH], list(names)) for start in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def rejects(outputs: dict[str, np.ndarray], thresholds: Thresholds) -> np.ndarray:
+    """Which drawings the app would reject, taken as one digit each: bool (count,)."""
+    verdicts = judge(outputs[PROBABILITIES], outputs.get(SCORE), thresholds)
+    return np.array([verdict.rejected for verdict in verdicts])
+
+
+def on_mnist(predictor: Predictor, digits: Digits) -> Figures:
     """Errors, calibration and rejections on digits as they are."""
-    outputs = runner.run(digits.images, [*runner.answer, STEP_PROBABILITIES])
+    outputs = run(predictor, digits.images, [*predictor.answer_names, STEP_PROBABILITIES])
     probabilities, beliefs = outputs[PROBABILITIES], outputs[STEP_PROBABILITIES]
     result = measure(probabilities, beliefs, digits.labels)
     by_row = [expected_calibration_error(beliefs[:, t], digits.labels) for t in range(STEPS)]
@@ -93,23 +106,21 @@ def on_mnist(runner: Runner, digits: Digits, thresholds: Thresholds) -> Figures:
         "confusion": result.confusion.tolist(),
         **_calibration(probabilities, digits.labels),
         "belief_calibration_error_percent_by_row": [_percent(error) for error in by_row],
-        **_rejected(outputs, thresholds),
+        **_rejected(outputs, predictor.thresholds),
         "worst": _worst(probabilities, digits.labels),
     }
 
 
-def on_pens(
-    runner: Runner, pens: list[PenDigit], thresholds: Thresholds, rng: np.random.Generator
-) -> Figures:
+def on_pens(predictor: Predictor, pens: list[PenDigit], rng: np.random.Generator) -> Figures:
     """The same for pen digits of writers held out, in each style."""
     styles = {}
-    for name, style in ink.STYLES.items():
-        digits = trials.drawn(pens, style, rng)
-        outputs = runner.run(digits.images, runner.answer)
+    for name, style in render.STYLES.items():
+        digits = sets.drawn(pens, style, rng)
+        outputs = run(predictor, digits.images, predictor.answer_names)
         styles[name] = {
             **_error(outputs[PROBABILITIES], digits.labels),
             **_calibration(outputs[PROBABILITIES], digits.labels),
-            **_rejected(outputs, thresholds),
+            **_rejected(outputs, predictor.thresholds),
         }
     return {
         "count": len(pens),
@@ -121,11 +132,11 @@ def on_pens(
     }
 
 
-def on_corruptions(runner: Runner, digits: Digits, rng: np.random.Generator) -> Figures:
-    """Errors on spoilt digits, as they are and as the app would see them."""
+def on_corruptions(predictor: Predictor, digits: Digits, rng: np.random.Generator) -> Figures:
+    """Errors on corrupted digits, as they are and as the app would see them."""
     each = {}
     for name, corrupt in CORRUPTIONS.items():
-        each[name] = _raw_and_preprocessed(runner, corrupt(digits.images, rng), digits.labels)
+        each[name] = _raw_and_preprocessed(predictor, corrupt(digits.images, rng), digits.labels)
     return {
         "count": len(digits),
         "error_percent": each,
@@ -136,16 +147,16 @@ def on_corruptions(runner: Runner, digits: Digits, rng: np.random.Generator) -> 
 
 
 def curves(
-    runner: Runner, digits: Digits, pens: list[PenDigit] | None, rng: np.random.Generator
+    predictor: Predictor, digits: Digits, pens: list[PenDigit] | None, rng: np.random.Generator
 ) -> Figures:
     """Errors over shift, rotation and, where there are pen digits, the brush's diameter."""
     digits = Digits(digits.images[:CURVED], digits.labels[:CURVED])
     direction, place, choice = rng.integers(0, 2**32, 3)  # the same at all points of a curve
-    moved = {p: trials.shifted(digits.images, p, default_rng(direction)) for p in SHIFTS}
-    turned = {angle: trials.turned(digits.images, angle) for angle in ROTATIONS}
+    moved = {p: sets.shifted(digits.images, p, default_rng(direction)) for p in SHIFTS}
+    turned = {angle: sets.turned(digits.images, angle) for angle in ROTATIONS}
     figures = {}
     for name, unit, images in (("shift", "pixels", moved), ("rotation", "degrees", turned)):
-        errors = [_raw_and_preprocessed(runner, x, digits.labels) for x in images.values()]
+        errors = [_raw_and_preprocessed(predictor, x, digits.labels) for x in images.values()]
         figures[name] = {
             "unit": unit,
             "at": list(images),
@@ -154,8 +165,8 @@ def curves(
         }
     if pens is not None:
         chosen = [pens[index] for index in default_rng(choice).permutation(len(pens))[:CURVED]]
-        drawn = [trials.drawn(chosen, ink.Style((b, b)), default_rng(place)) for b in BRUSHES]
-        errors = [_error_percent(runner, seen.images, seen.labels) for seen in drawn]
+        drawn = [sets.drawn(chosen, render.Style((b, b)), default_rng(place)) for b in BRUSHES]
+        errors = [_error_percent(predictor, seen.images, seen.labels) for seen in drawn]
         figures["brush"] = {
             "unit": "units of the page's side",
             "at": list(BRUSHES),
@@ -166,33 +177,32 @@ def curves(
 
 
 def on_no_digits(
-    runner: Runner,
+    predictor: Predictor,
     digits: Digits,
     folder: Path,
-    thresholds: Thresholds,
     rng: np.random.Generator,
 ) -> Figures:
     """How well what is no digit is told from MNIST's digits, and what becomes of it."""
-    real = runner.run(digits.images, runner.answer)
+    real = run(predictor, digits.images, predictor.answer_names)
     groups = {
-        name: runner.run(images, runner.answer)
-        for name, images in trials.no_digits(folder, rng).items()
+        name: run(predictor, images, predictor.answer_names)
+        for name, images in sets.no_digits(folder, rng).items()
     }
     if len(groups) > 1:
         groups["both"] = {
             name: np.concatenate([group[name] for group in groups.values()])
-            for name in runner.answer
+            for name in predictor.answer_names
         }
     figures = {}
     for name, outputs in groups.items():
         confidence = outputs[PROBABILITIES].max(axis=-1)
-        accepted = ~thresholds.reject(outputs)
+        accepted = ~rejects(outputs, predictor.thresholds)
         figures[name] = {
             "count": len(confidence),
-            "auroc": auroc(outputs[SCORE][:, 0], real[SCORE][:, 0]) if runner.has_score else None,
+            "auroc": auroc(outputs[SCORE][:, 0], real[SCORE][:, 0]) if SCORE in outputs else None,
             # The baseline of Hendrycks and Gimpel 2017, to see what the score adds.
             "auroc_of_confidence": auroc(-confidence, -real[PROBABILITIES].max(axis=-1)),
-            **_rejected(outputs, thresholds),
+            **_rejected(outputs, predictor.thresholds),
             "sure_and_accepted_percent": _percent((accepted & (confidence > SURE)).mean()),
         }
     return figures
@@ -210,14 +220,14 @@ def _error(probabilities: np.ndarray, labels: np.ndarray) -> Figures:
     return error_to_json(int((probabilities.argmax(axis=-1) != labels).sum()), len(labels))
 
 
-def _error_percent(runner: Runner, images: np.ndarray, labels: np.ndarray) -> float:
-    return _error(runner.run(images)[PROBABILITIES], labels)["error_percent"]
+def _error_percent(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> float:
+    return _error(run(predictor, images)[PROBABILITIES], labels)["error_percent"]
 
 
-def _raw_and_preprocessed(runner: Runner, images: np.ndarray, labels: np.ndarray) -> Figures:
+def _raw_and_preprocessed(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> Figures:
     return {
-        RAW: _error_percent(runner, images, labels),
-        PREPROCESSED: _error_percent(runner, trials.seen_by_app(images), labels),
+        RAW: _error_percent(predictor, images, labels),
+        PREPROCESSED: _error_percent(predictor, sets.seen_by_app(images), labels),
     }
 
 
@@ -232,7 +242,7 @@ def _calibration(probabilities: np.ndarray, labels: np.ndarray) -> Figures:
 def _rejected(outputs: dict[str, np.ndarray], thresholds: Thresholds) -> Figures:
     if thresholds == Thresholds():
         return {"rejected_percent": None}
-    return {"rejected_percent": _percent(thresholds.reject(outputs).mean())}
+    return {"rejected_percent": _percent(rejects(outputs, thresholds).mean())}
 
 
 def _worst(probabilities: np.ndarray, labels: np.ndarray) -> list[Figures]:

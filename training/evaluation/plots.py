@@ -95,7 +95,7 @@ def corruptions(part: Figures) -> Figure:
         axes.barh(places + offset, values, 0.4, label=f"{_WAYS[way]}, mean {mean:.1f} %")
     axes.invert_yaxis()
     axes.set_yticks(places, [name.replace("_", " ") for name in each])
-    axes.set(xlabel="% wrong", title=f"Spoilt digits, {part['count']:,} of MNIST each")
+    axes.set(xlabel="% wrong", title=f"Corrupted digits, {part['count']:,} of MNIST each")
     axes.legend()
     return figure
 

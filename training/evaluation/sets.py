@@ -12,8 +12,7 @@ from scipy import ndimage
 
 from model.images.preprocess import preprocess
 from training.data import Digits
-from training.sources import omniglot, pendigits, scribbles
-from training.sources import render as ink
+from training.sources import omniglot, pendigits, render, scribbles
 from training.sources.pendigits import PenDigit
 
 SCRIBBLES = 1_000
@@ -63,9 +62,9 @@ def pens(folder: Path) -> list[PenDigit] | None:
     return held_out
 
 
-def drawn(digits: Sequence[PenDigit], style: ink.Style, rng: np.random.Generator) -> Digits:
+def drawn(digits: Sequence[PenDigit], style: render.Style, rng: np.random.Generator) -> Digits:
     """Pen digits as `style` says."""
-    images = ink.to_images([digit.strokes for digit in digits], rng, style)
+    images = render.to_images([digit.strokes for digit in digits], rng, style)
     return Digits(images, np.array([digit.label for digit in digits], np.uint8))
 
 
@@ -78,10 +77,10 @@ def no_digits(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
         TrainingError: the file is damaged.
     """
     strokes = scribbles.draw(rng, SCRIBBLES, scribbles.HELD_OUT_KINDS)
-    images = {SCRIBBLED: ink.to_images(strokes, rng, ink.ANY)}
+    images = {SCRIBBLED: render.to_images(strokes, rng, render.ANY)}
     if (folder / omniglot.FILE).is_file():
         _, held_out = omniglot.split(omniglot.load(folder))
         if held_out:
             pictures = [character.image for character in held_out]
-            images[ALPHABET] = ink.pictures_to_images(pictures, rng, ink.ANY)
+            images[ALPHABET] = render.pictures_to_images(pictures, rng, render.ANY)
     return images

@@ -4,7 +4,6 @@ Needs no data set: the page's own ten digits, drawn by an unsteady hand. With SC
 some of MNIST's validation digits as well.
 """
 
-from tests.support.running import ROOT
 import json
 import os
 from pathlib import Path
@@ -12,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.signature import PROBABILITIES
 from model.predictor import RELEASE, Predictor
+from model.signature import PROBABILITIES
+from tests.support.running import ROOT
 from training import data
-from training.sources import render as ink
+from training.sources import render
 
 RELEASED = RELEASE / "scanline.onnx"
 TEMPLATES = ROOT / "serving" / "page" / "static" / "drawing" / "digits.json"
@@ -43,18 +43,18 @@ def by_hand(strokes: list, rng: np.random.Generator) -> list[np.ndarray]:
     return [bent(np.array(stroke)) @ linear for stroke in strokes]
 
 
-def drawn(style: ink.Style) -> tuple[np.ndarray, np.ndarray]:
+def drawn(style: render.Style) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     templates = json.loads(TEMPLATES.read_text())
     labels = np.repeat(np.arange(10), EACH)
     drawings = [by_hand(templates[str(label)], rng) for label in labels]
-    return ink.to_images(drawings, rng, style), labels
+    return render.to_images(drawings, rng, style), labels
 
 
 # Of these 300 the first release reads 98.7 % and 95.0 %: raise the bars with each better one.
 @pytest.mark.parametrize(
     ("style", "least"),
-    [(ink.NORMAL, 0.97), (ink.ANY, 0.93)],
+    [(render.NORMAL, 0.97), (render.ANY, 0.93)],
     ids=["as the page draws", "in any thickness and size"],
 )
 def test_drawings(style, least):
@@ -68,4 +68,4 @@ def test_mnist():
 
 
 def test_the_gate_tells_a_network_that_cannot_read(tiny_model):
-    assert accuracy(*drawn(ink.NORMAL), tiny_model) < 0.5
+    assert accuracy(*drawn(render.NORMAL), tiny_model) < 0.5

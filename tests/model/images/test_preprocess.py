@@ -9,9 +9,19 @@ import pytest
 from PIL import Image
 
 from model.images.preprocess import preprocess
+from model.images.steps import Stage
 from model.images.strokes import render
 from model.signature import DIGITS, PIXELS, STEPS, WHITE
-from tests.support.drawings import FOUR, SEVEN, assert_same, correlation, drawings, paper, photo
+from tests.support.drawings import (
+    FOUR,
+    SEVEN,
+    ZERO,
+    assert_same,
+    correlation,
+    drawings,
+    paper,
+    photo,
+)
 
 
 def centre(image):
@@ -131,6 +141,148 @@ def test_ink_that_touches_the_border(strokes):
     rows = np.flatnonzero(cut.any(axis=1))
     expected = (0, rows[0], right - (left + right) // 2, rows[-1] + 1)
     assert preprocess(cut).box == preprocess(255 - cut).box == expected
+
+
+# Every kind of picture
+
+
+@pytest.mark.parametrize(("ink", "hidden"), [(0, 255), (70, 0), (190, 255), (255, 0)])
+def test_ink_on_a_transparent_canvas(ink, hidden):
+    drawing = render(SEVEN)
+    canvas = np.full((280, 280, 4), hidden, np.uint8)
+    canvas[drawing > 0, :3] = ink
+    canvas[..., 3] = drawing
+    result = preprocess(Image.fromarray(canvas))
+    assert_same(result, preprocess(drawing), 0)
+    assert result.inverted == (ink < 128)
+    assert_same(preprocess(canvas), result, 0)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_drawing_with_transparent_corners(inverted):
+    drawing = render(SEVEN)
+    card = Image.fromarray(255 - drawing if inverted else drawing).convert("RGBA")
+    alpha = np.full(drawing.shape, 255, np.uint8)
+    alpha[:9, :9] = alpha[-9:] = 0
+    card.putalpha(Image.fromarray(alpha))
+    result = preprocess(card)
+    assert result.inverted == inverted
+    assert_same(result, preprocess(drawing))
+
+
+def test_a_page_made_transparent_leaves_a_frayed_rim():
+    page = Image.fromarray(255 - render(SEVEN)).convert("P")
+    file = io.BytesIO()
+    page.save(file, "PNG", transparency=255)
+    result = preprocess(Image.open(file))
+    assert result.inverted
+    assert_same(result, preprocess(render(SEVEN)))
+
+
+def test_every_mode_of_pillow():
+    drawing = render(SEVEN)
+    expected = preprocess(drawing)
+    grey = Image.fromarray(drawing)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F"):
+        for inverted in (False, True):
+            picture = Image.fromarray(255 - drawing) if inverted else grey
+            picture = picture if mode in "1 L LA I F" else picture.convert("RGB")
+            result = preprocess(picture.convert(mode))
+            assert result.inverted == inverted
+            if mode == "1":  # no grey is left
+                assert correlation(result.image, expected.image) > 0.99
+            else:
+                assert_same(result, expected)
+    flat = Image.new("L", grey.size, 128)
+    for picture in (
+        grey.convert("LA").convert("La"),
+        grey.convert("RGBA").convert("RGBa"),
+        grey.convert("P").convert("PA"),
+        Image.merge("LAB", (grey, flat, flat)),
+        grey.convert("I").convert("I;16"),
+        grey.convert("I").convert("I;16B"),
+        Image.fromarray(drawing.astype(np.uint16) * 257),
+        Image.fromarray(drawing.astype(np.int32) * 257),
+    ):
+        assert_same(preprocess(picture), expected)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.uint16])
+def test_every_kind_of_array(kind):
+    drawing = render(ZERO)
+    expected = preprocess(drawing)
+    assert_same(preprocess(drawing.astype(kind)), expected, 0)
+    assert_same(preprocess(np.repeat(drawing.astype(kind)[..., None], 3, axis=2)), expected, 0)
+    assert correlation(preprocess(drawing > 127).image, expected.image) > 0.99
+    assert_same(preprocess((drawing / WHITE).astype(np.float32)), expected, 0)  # 0..1
+    assert_same(preprocess(drawing[::-1, ::-1][::-1, ::-1]), expected, 0)  # a view
+
+
+def test_a_phone_stores_its_photo_sideways():
+    page = photo(SEVEN, paper(300, 400), 150, 50, 200)
+    upright = preprocess(page)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn by 90 degrees clockwise to show"
+    file = io.BytesIO()
+    Image.fromarray(page).rotate(90, expand=True).save(file, "JPEG", quality=95, exif=exif)
+    result = preprocess(Image.open(file))
+    assert correlation(result.image, upright.image) > 0.99
+    np.testing.assert_allclose(result.box, upright.box, atol=3)
+
+
+# What is recorded on the way
+
+FROM_INK = [Stage.CROPPED, Stage.BOX, Stage.CENTRED]
+
+
+def recorded(picture):
+    """All that is recorded, in order, and the result."""
+    stages = {}
+
+    def record(stage, image):
+        assert stage not in stages
+        stages[stage] = np.asarray(image).copy()
+
+    return stages, preprocess(picture, record)
+
+
+def test_the_stages_of_a_drawing():
+    picture = Image.fromarray(255 - render(SEVEN)).convert("RGB")
+    stages, result = recorded(picture)
+    assert list(stages) == [Stage.PICTURE, Stage.GREY, Stage.INK, *FROM_INK]
+    left, top, right, bottom = result.box
+    for stage, expected in (
+        (Stage.PICTURE, picture),
+        (Stage.GREY, 255 - render(SEVEN)),
+        (Stage.INK, render(SEVEN)),
+        (Stage.CROPPED, render(SEVEN)[top:bottom, left:right]),
+        (Stage.CENTRED, result.image),
+    ):
+        np.testing.assert_array_equal(stages[stage], expected)
+    assert stages[Stage.BOX].shape == (20, 20)
+    assert stages[Stage.BOX].sum() == result.image.sum()
+    blank, _ = recorded(np.full((80, 90), 200, np.uint8))
+    assert list(blank) == [Stage.PICTURE]
+
+
+def test_the_stages_of_a_photo():
+    stages, result = recorded(photo(SEVEN, paper(300, 400), 110, 60, 180))
+    assert list(stages) == [Stage.PICTURE, Stage.GREY, Stage.CLEANED, *FROM_INK]
+    page = np.ones((300, 400), bool)
+    page[60:240, 110:290] = False
+    assert stages[Stage.GREY][page].std() > 20  # uneven light and noise
+    assert not stages[Stage.CLEANED][page].any()
+    np.testing.assert_array_equal(stages[Stage.CENTRED], result.image)
+
+
+def test_small_ink_is_looked_at_again_and_its_stages_are_those_of_the_closer_look():
+    canvas = np.zeros((3000, 4000), np.uint8)
+    canvas[2900:2950, 60:110] = render(SEVEN, 50)
+    stages, _ = recorded(canvas)
+    assert list(stages) == [Stage.PICTURE, Stage.CLOSER, Stage.GREY, Stage.INK, *FROM_INK]
+    assert max(stages[Stage.PICTURE].shape) == 500
+    assert stages[Stage.CLOSER].shape == stages[Stage.GREY].shape
+    assert max(stages[Stage.CLOSER].shape) < 200
 
 
 # Mistakes

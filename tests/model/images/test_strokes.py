@@ -56,9 +56,8 @@ def test_nothing_drawn_is_a_black_page():
     assert not render([np.zeros((0, 2))]).any()
 
 
-@pytest.mark.parametrize(
-    ("strokes", "message"),
-    [
+def test_wrong_strokes_and_sizes_are_named():
+    for strokes, message in (
         ([[1.0, 2.0]], "stroke 0 must have shape"),
         ([[[0, 0]], np.zeros((2, 3))], "stroke 1 must have shape"),
         ([[[0, np.nan]]], "NaN"),
@@ -66,14 +65,9 @@ def test_nothing_drawn_is_a_black_page():
         ([["a", "b"]], "rows of two numbers"),
         ([[[0, 1], [2]]], "rows of two numbers"),
         (7, "sequence of arrays"),
-    ],
-)
-def test_wrong_strokes_are_named(strokes, message):
-    with pytest.raises(ValueError, match=message):
-        render(strokes)
-
-
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"brush": 0}, {"brush": 1.5}, {"brush": np.nan}])
-def test_wrong_sizes_are_named(wrong):
-    with pytest.raises(ValueError, match="size must be at least 1 and brush"):
-        render(SEVEN, **wrong)
+    ):
+        with pytest.raises(ValueError, match=message):
+            render(strokes)
+    for wrong in ({"size": 0}, {"brush": 0}, {"brush": 1.5}, {"brush": np.nan}):
+        with pytest.raises(ValueError, match="size must be at least 1 and brush"):
+            render(SEVEN, **wrong)

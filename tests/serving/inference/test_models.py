@@ -44,7 +44,7 @@ def test_the_first_that_is_given_is_the_default(folder, tiny_model):
 
 
 def test_the_release_is_there_when_nothing_is_given():
-    released = find(Settings.model)
+    released = find(Settings().model)
     assert next(iter(released)) == "scanline"
     assert released.keys() == {path.stem for path in RELEASE.glob("*.onnx")}
 

@@ -11,14 +11,13 @@ import pytest
 
 from model import weights
 from model.export import onnx_graph
-from tests.conftest import save_tiny_model
 from tests.support.digits import save_digits
 from tests.support.networks import CONFIGS, random_network
 from tests.support.running import ROOT
 from tests.support.sources import save_characters, save_pens
 from training import evaluate
 from training.evaluation import figures as evaluation
-from training.evaluation import sets as trials
+from training.evaluation import sets
 from training.evaluation.corruptions import CORRUPTIONS
 
 PICTURES = ("belief", "calibration", "confusion", "corruptions", "curves", "worst")
@@ -30,7 +29,7 @@ def _small(monkeypatch):
     monkeypatch.setattr(evaluation, "CURVED", 10)
     quick = {name: CORRUPTIONS[name] for name in ("shot_noise", "translate")}
     monkeypatch.setattr(evaluation, "CORRUPTIONS", quick)
-    monkeypatch.setattr(trials, "SCRIBBLES", 10)
+    monkeypatch.setattr(sets, "SCRIBBLES", 10)
     monkeypatch.delenv("SCANLINE_DATA", raising=False)
 
 
@@ -96,30 +95,34 @@ def test_mnist_alone_works(folder, capsys):
     assert "pens" not in figures
 
 
-def damage(name: str):
-    return lambda folder: (folder / name).write_bytes(b"nonsense")
-
-
 @pytest.mark.parametrize(
-    ("spoil", "arguments", "message"),
+    ("name", "content", "arguments", "message"),
     [
-        (lambda folder: (folder / "mnist.npz").unlink(), [], "no data at"),
-        (damage("mnist.npz"), [], "not a readable .npz"),
-        (damage("pendigits-orig.tra"), [], "no .SEGMENT"),
-        (damage("omniglot-small1.zip"), [], "cannot be read"),
-        (damage("card.json"), [], "card.json"),
-        (damage("a.onnx"), [], "not a readable ONNX"),
-        (lambda folder: save_tiny_model(folder / "a.onnx", batch=1), [], "does not take images"),
-        (lambda _: None, ["--validation", "1000"], "smaller --validation"),
-        (lambda _: None, ["--validation", "0"], "smaller --validation"),
-        (lambda folder: (folder / "out").write_text("in the way"), [], "cannot write"),
+        ("mnist.npz", None, [], "no data at"),
+        ("mnist.npz", b"nonsense", [], "not a readable .npz"),
+        ("pendigits-orig.tra", b"nonsense", [], "no .SEGMENT"),
+        ("omniglot-small1.zip", b"nonsense", [], "cannot be read"),
+        ("card.json", b"nonsense", [], "card.json"),
+        ("card.json", b'{"thresholds": {"score": true}}', [], "card.json: thresholds: score"),
+        ("a.onnx", None, [], "no model at"),
+        ("a.onnx", b"nonsense", [], "not a readable ONNX"),
+        ("a.keras", b"nonsense", ["a.keras"], "not a .keras file"),
+        ("a.txt", b"nonsense", ["a.txt"], "neither a .keras nor an .onnx file"),
+        ("x", None, ["a.onnx", "--validation", "1000"], "smaller --validation"),
+        ("x", None, ["a.onnx", "--validation", "0"], "smaller --validation"),
+        ("out", b"in the way", [], "cannot write"),
     ],
 )
-def test_bad_files_are_one_line_and_2(spoil, arguments, message, folder, capfd):
-    spoil(folder)
-    command = [str(folder / "a.onnx"), "--data", str(folder), "--out", str(folder / "out")]
-    arguments = arguments or ["--validation", "50"]
-    assert evaluate.main([*command, *arguments]) == 2
+def test_bad_files_are_one_line_and_2(
+    folder, capfd, monkeypatch, name, content, arguments, message
+):
+    monkeypatch.chdir(folder)
+    if content is None:
+        (folder / name).unlink(missing_ok=True)
+    else:
+        (folder / name).write_bytes(content)
+    command = [*(arguments or ["a.onnx", "--validation", "50"]), "--data", ".", "--out", "out"]
+    assert evaluate.main(command) == 2
     printed = capfd.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1
@@ -146,4 +149,3 @@ def test_the_command_keeps_blas_to_one_thread():
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert result.stdout.split() == ["2", "1"]
-    assert result.stderr == "error: no model at none.onnx: give a .keras or an .onnx file\n"

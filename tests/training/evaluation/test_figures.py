@@ -7,18 +7,18 @@ import pytest
 
 from model.images.preprocess import preprocess
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
+from model.verdict import Thresholds
 from tests.support.columns import Columns, Ink
 from tests.support.digits import save_digits
 from tests.support.sources import save_characters, save_pens
 from training import data
 from training.data import Digits
 from training.evaluation import figures as evaluation
-from training.evaluation import sets as trials
+from training.evaluation import sets
 from training.evaluation.corruptions import CORRUPTIONS
 from training.evaluation.metrics import expected_calibration_error
 from training.evaluation.table import to_table
-from training.rejection import Thresholds
-from training.sources import render as ink
+from training.sources import render
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +26,7 @@ def _small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "CORRUPTED", 30)
         patch.setattr(evaluation, "CURVED", 20)
-        patch.setattr(trials, "SCRIBBLES", 25)
+        patch.setattr(sets, "SCRIBBLES", 25)
         yield
 
 
@@ -49,13 +49,13 @@ def digits(folder) -> Digits:
 
 @pytest.fixture(scope="module")
 def whole(folder, digits, _small) -> dict:
-    return evaluation.evaluate(Columns(), digits, folder, Thresholds(0.5, 0.2))
+    return evaluation.evaluate(Columns(Thresholds(0.5, 0.2)), digits, folder)
 
 
 def test_mnist(digits):
     outputs = Columns().run(digits.images, [PROBABILITIES, STEP_PROBABILITIES, SCORE])
     probabilities, beliefs = outputs[PROBABILITIES], outputs[STEP_PROBABILITIES]
-    figures = evaluation.on_mnist(Columns(), digits, Thresholds(score=0.1))
+    figures = evaluation.on_mnist(Columns(Thresholds(score=0.1)), digits)
     assert (figures["wrong"], figures["count"], figures["error_percent"]) == (7, 100, 7)
     assert np.trace(figures["confusion"]) == 93
     assert figures["calibration_error_percent"] == pytest.approx(
@@ -75,7 +75,7 @@ def test_mnist(digits):
 def test_worst_errors_are_the_surest(digits, monkeypatch):
     monkeypatch.setattr(evaluation, "WORST", 5)
     probabilities = Columns().run(digits.images)[PROBABILITIES]
-    worst = evaluation.on_mnist(Columns(), digits, Thresholds())["worst"]
+    worst = evaluation.on_mnist(Columns(), digits)["worst"]
     surest = sorted(range(7), key=lambda i: -probabilities[i].max())[:5]
     assert [error["index"] for error in worst] == surest
     for error in worst:
@@ -87,14 +87,14 @@ def test_worst_errors_are_the_surest(digits, monkeypatch):
 
 
 def test_pens(folder):
-    pens = trials.pens(folder)
-    figures = evaluation.on_pens(Ink(), pens, Thresholds(), np.random.default_rng(0))
+    pens = sets.pens(folder)
+    figures = evaluation.on_pens(Ink(), pens, np.random.default_rng(0))
     assert figures["count"] == len(pens) == 18
     assert len(figures["writers"]) == 6
     rng = np.random.default_rng(0)
     errors = {}
-    for name, style in ink.STYLES.items():
-        drawn = trials.drawn(pens, style, rng)
+    for name, style in render.STYLES.items():
+        drawn = sets.drawn(pens, style, rng)
         probabilities = Ink().run(drawn.images)[PROBABILITIES]
         errors[name] = 100 * (probabilities.argmax(axis=-1) != drawn.labels).mean()
         result = figures["styles"][name]
@@ -123,7 +123,7 @@ def test_corruptions_raw_and_preprocessed(digits):
     assert figures["mean_error_percent"]["raw"] == pytest.approx(np.mean(raw), abs=1e-3)
 
 
-def test_curves_start_at_what_is_unspoilt(digits):
+def test_curves_start_at_what_is_uncorrupted(digits):
     sample = Digits(digits.images[:40], digits.labels[:40])
     figures = evaluation.curves(Columns(), sample, None, np.random.default_rng(0))
     assert set(figures) == {"shift", "rotation"}  # no pens, no brush
@@ -141,14 +141,14 @@ def test_curves_start_at_what_is_unspoilt(digits):
 def test_all_points_of_a_curve_see_the_same_chance(digits, folder, monkeypatch):
     chances = {"shifted": [], "drawn": []}
     for name in chances:
-        real = getattr(trials, name)
+        real = getattr(sets, name)
 
         def recorded(images, how, rng, name=name, real=real):
             chances[name].append(rng.bit_generator.state["state"]["state"])
             return real(images, how, rng)
 
-        monkeypatch.setattr(trials, name, recorded)
-    pens = trials.pens(folder)
+        monkeypatch.setattr(sets, name, recorded)
+    pens = sets.pens(folder)
     evaluation.curves(Columns(), digits, pens, np.random.default_rng(0))
     shifts, brushes = chances["shifted"], chances["drawn"]
     assert (len(shifts), len(brushes)) == (len(evaluation.SHIFTS), len(evaluation.BRUSHES))
@@ -166,13 +166,13 @@ def no_digits(scores: list[int], bars: list[int]) -> np.ndarray:
 def test_no_digits_worked_by_hand(monkeypatch, tmp_path):
     # A bar of 255 is 96 % sure, one of 150 is 75 % sure, a blank page 10 %.
     groups = {
-        trials.SCRIBBLED: no_digits([255, 50], bars=[255, 0]),
-        trials.ALPHABET: no_digits([200, 0, 50], bars=[255, 255, 150]),
+        sets.SCRIBBLED: no_digits([255, 50], bars=[255, 0]),
+        sets.ALPHABET: no_digits([200, 0, 50], bars=[255, 255, 150]),
     }
-    monkeypatch.setattr(trials, "no_digits", lambda _folder, _rng: groups)
+    monkeypatch.setattr(sets, "no_digits", lambda _folder, _rng: groups)
     digits = Digits(no_digits([0, 0, 0, 100], bars=[255] * 4), np.full(4, 3))
     rng = np.random.default_rng(0)
-    figures = evaluation.on_no_digits(Columns(), digits, tmp_path, Thresholds(score=0.5), rng)
+    figures = evaluation.on_no_digits(Columns(Thresholds(score=0.5)), digits, tmp_path, rng)
     scribbles, alphabet, both = figures.values()
     assert scribbles["auroc"] == (4 + 3) / 8  # 255 is above all four, 50 above three
     assert alphabet["auroc"] == (4 + 1.5 + 3) / 12  # 0 ties with three
@@ -208,20 +208,20 @@ def test_whole_evaluation_and_its_table(whole):
 
 
 def test_what_is_missing_is_named(digits, tmp_path):
-    figures = evaluation.evaluate(Columns(has_score=False), digits, tmp_path, Thresholds())
+    figures = evaluation.evaluate(Columns(has_score=False), digits, tmp_path)
     named = "; ".join(figures["left_out"])
     for what in ("pendigits-orig.tra", "omniglot-small1.zip", "score", "thresholds"):
         assert what in named
     assert "pens" not in figures
-    assert figures["no_digits"][trials.SCRIBBLED]["auroc"] is None
+    assert figures["no_digits"][sets.SCRIBBLED]["auroc"] is None
     table = to_table({"model": "a.onnx", "split": "test", **figures})
     assert named in table
     assert "The test set was read." in table
 
 
 def test_a_part_does_not_depend_on_the_others(whole, digits, tmp_path):
-    alone = evaluation.evaluate(Columns(), digits, tmp_path, Thresholds(0.5, 0.2))
+    alone = evaluation.evaluate(Columns(Thresholds(0.5, 0.2)), digits, tmp_path)
     for name in ("mnist", "corruptions"):
         assert alone[name] == whole[name]
     assert alone["curves"]["shift"] == whole["curves"]["shift"]
-    assert alone["no_digits"][trials.SCRIBBLED] == whole["no_digits"][trials.SCRIBBLED]
+    assert alone["no_digits"][sets.SCRIBBLED] == whole["no_digits"][sets.SCRIBBLED]

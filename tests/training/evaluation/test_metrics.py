@@ -71,15 +71,10 @@ def test_calibration_error_worked_by_hand():
     np.testing.assert_allclose(seen.accuracy, [0, 0, 0, 1, 0.5])
 
 
-def test_a_bin_holds_its_upper_end():
+def test_calibration_error_at_the_ends_and_the_edge_of_a_bin():
     # 0.5 belongs to (0, 0.5]: alone there, its gap does not cancel that of 0.75.
-    probabilities, labels = answers(0.5, 0.75), np.array([3, 0])
-    assert expected_calibration_error(probabilities, labels, bins=2) == pytest.approx(
-        (0.5 + 0.75) / 2
-    )
-
-
-def test_calibration_error_at_the_ends():
+    apart = expected_calibration_error(answers(0.5, 0.75), np.array([3, 0]), bins=2)
+    assert apart == pytest.approx((0.5 + 0.75) / 2)
     assert expected_calibration_error(answers(1.0, 1.0), np.array([3, 3])) == 0
     assert expected_calibration_error(answers(1.0, 1.0), np.array([0, 0])) == 1
 

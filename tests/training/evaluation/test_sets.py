@@ -6,8 +6,8 @@ import pytest
 from model.images.preprocess import preprocess
 from tests.support.sources import save_characters, save_pens
 from training.data import Digits
-from training.evaluation import sets as trials
-from training.sources import render as ink
+from training.evaluation import sets
+from training.sources import render
 
 
 def dot(row: int, column: int, count: int = 1) -> np.ndarray:
@@ -18,7 +18,7 @@ def dot(row: int, column: int, count: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("pixels", [0, 1, 5])
 def test_shifted_to_all_four_sides(pixels):
-    moved = trials.shifted(dot(10, 12, 100), pixels, np.random.default_rng(0))
+    moved = sets.shifted(dot(10, 12, 100), pixels, np.random.default_rng(0))
     places = {tuple(np.argwhere(image)[0].tolist()) for image in moved}
     sides = {(10 - pixels, 12), (10 + pixels, 12), (10, 12 - pixels), (10, 12 + pixels)}
     assert places == sides
@@ -27,52 +27,52 @@ def test_shifted_to_all_four_sides(pixels):
 
 def test_what_is_shifted_out_is_lost_and_the_directions_are_seeded():
     corner = dot(27, 27, 100)
-    moved = trials.shifted(corner, 1, np.random.default_rng(0))
+    moved = sets.shifted(corner, 1, np.random.default_rng(0))
     assert 0 < moved.any(axis=(1, 2)).sum() < 100
-    again = trials.shifted(corner, 1, np.random.default_rng(0))
+    again = sets.shifted(corner, 1, np.random.default_rng(0))
     np.testing.assert_array_equal(moved, again)
 
 
 def test_turned_counter_clockwise():
     right = dot(13, 24) | dot(14, 24)
-    up = trials.turned(right, 90)
+    up = sets.turned(right, 90)
     np.testing.assert_array_equal(np.argwhere(up[0]), [[3, 13], [3, 14]])
-    np.testing.assert_array_equal(trials.turned(right, 0), right)
+    np.testing.assert_array_equal(sets.turned(right, 0), right)
 
 
 def test_sample_is_seeded_and_without_repetition():
     digits = Digits(np.arange(50)[:, None, None] * np.ones((28, 28)), np.arange(50) % 10)
-    chosen = trials.sample(digits, 20, np.random.default_rng(0))
+    chosen = sets.sample(digits, 20, np.random.default_rng(0))
     assert len(set(chosen.images[:, 0, 0].tolist())) == len(chosen) == 20
     np.testing.assert_array_equal(chosen.labels, chosen.images[:, 0, 0] % 10)
-    assert len(trials.sample(digits, 100, np.random.default_rng(0))) == 50
+    assert len(sets.sample(digits, 100, np.random.default_rng(0))) == 50
 
 
 def test_seen_by_app_is_preprocess_of_each():
     images = np.stack([dot(3, 3)[0], np.zeros((28, 28), np.uint8)])
     images[0, 3:20, 3:6] = 200
-    seen = trials.seen_by_app(images)
+    seen = sets.seen_by_app(images)
     np.testing.assert_array_equal(seen[0], preprocess(images[0]).image)
     assert not seen[1].any()
 
 
 def test_only_writers_held_out_are_drawn(tmp_path):
-    assert trials.pens(tmp_path) is None
+    assert sets.pens(tmp_path) is None
     save_pens(tmp_path, writers=8)
-    pens = trials.pens(tmp_path)
+    pens = sets.pens(tmp_path)
     assert len({pen.writer for pen in pens}) == 6
     assert len(pens) == 18
-    digits = trials.drawn(pens, ink.NORMAL, np.random.default_rng(0))
+    digits = sets.drawn(pens, render.NORMAL, np.random.default_rng(0))
     assert digits.labels.tolist() == [pen.label for pen in pens]
     assert digits.images.shape == (18, 28, 28)
     assert digits.images.any(axis=(1, 2)).all()
 
 
 def test_no_digits_with_and_without_the_alphabet(tmp_path, monkeypatch):
-    monkeypatch.setattr(trials, "SCRIBBLES", 12)
-    alone = trials.no_digits(tmp_path, np.random.default_rng(0))
-    assert {name: len(images) for name, images in alone.items()} == {trials.SCRIBBLED: 12}
+    monkeypatch.setattr(sets, "SCRIBBLES", 12)
+    alone = sets.no_digits(tmp_path, np.random.default_rng(0))
+    assert {name: len(images) for name, images in alone.items()} == {sets.SCRIBBLED: 12}
     save_characters(tmp_path)
-    both = trials.no_digits(tmp_path, np.random.default_rng(0))
-    assert len(both[trials.ALPHABET]) == 3  # of the alphabet held out, without its circle
-    np.testing.assert_array_equal(both[trials.SCRIBBLED], alone[trials.SCRIBBLED])
+    both = sets.no_digits(tmp_path, np.random.default_rng(0))
+    assert len(both[sets.ALPHABET]) == 3  # of the alphabet held out, without its circle
+    np.testing.assert_array_equal(both[sets.SCRIBBLED], alone[sets.SCRIBBLED])

@@ -25,26 +25,18 @@ def test_each_kind_lies_in_the_unit_square(kind):
             assert 0.5 <= np.ptp(points, axis=0).max() <= 0.9
 
 
-def test_the_seed_decides():
-    def drawn(seed):
-        return [
-            np.concatenate(strokes)
-            for strokes in scribbles.draw(np.random.default_rng(seed), count=10)
-        ]
+def test_the_seed_decides_and_every_drawing_is_new():
+    def drawn(seed, *kinds):
+        return scribbles.draw(np.random.default_rng(seed), 200, *kinds)
 
-    for first, again in zip(drawn(1), drawn(1), strict=True):
-        np.testing.assert_array_equal(first, again)
-    assert any(
-        a.shape != b.shape or (a != b).any() for a, b in zip(drawn(1), drawn(2), strict=True)
-    )
+    def points(drawings):
+        return [np.concatenate(strokes) for strokes in drawings]
 
-
-def test_no_two_drawings_of_a_kind_are_alike():
-    first, second = scribbles.draw(np.random.default_rng(0), 2, ("star",))
-    assert not np.allclose(first[0], second[0], atol=0.01)
-
-
-def test_all_kinds_asked_for_are_drawn():
-    drawings = scribbles.draw(np.random.default_rng(0), 200, ("dots", "square"))
-    dots = sum(all(len(stroke) == 1 for stroke in strokes) for strokes in drawings)
-    assert 60 < dots < 140
+    first, again, other = (points(drawn(seed)) for seed in (1, 1, 2))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    star, second, *_ = points(drawn(0, ("star",)))
+    assert not np.allclose(star, second, atol=0.01)
+    dots = [all(len(stroke) == 1 for stroke in strokes) for strokes in drawn(0, ("dots", "square"))]
+    assert 60 < sum(dots) < 140

@@ -85,7 +85,11 @@ class App {
     const connection = new Connection(streamUrl(this.config), {
       onReading: (reading) => this.#show(reading),
       onRefusal: (reason) => this.#trouble(words.refused(reason)),
-      onLost: (wait) => this.#trouble(words.lost(wait / 1000), () => connection.open()),
+      onLost: (wait, reason) => {
+        const { admitted } = this.config;
+        const text = admitted ? words.lost(wait / 1000, reason) : words.notAdmitted(location.origin);
+        this.#trouble(text, () => connection.open());
+      },
       onConnected: () => this.alert.hide(),
     });
     return connection;
@@ -154,7 +158,9 @@ export function streamUrl({ stream, model }) {
 
 /** @throws with the server's reason when the network cannot be had */
 export async function fetchConfig(model) {
-  const response = await fetch(address("live/config.json", model)).catch(() => {
+  const url = address("live/config.json", model);
+  url.searchParams.set("origin", location.origin); // which browsers do not send with it
+  const response = await fetch(url).catch(() => {
     throw new Error(words.NO_ANSWER); // the browser's own words are not for people
   });
   if (response.ok) return response.json();

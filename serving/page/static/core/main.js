@@ -20,9 +20,7 @@ import { installTools } from "../drawing/tools.js";
 // link is first: the others find what it says in `app.options`.
 const FEATURES = [installLink, installTools, installTake, installLatency, installExamples, installPlayer, installPicture, installCause, installGhost, installInspector, installNarrow, installNetworks, installCompare, installOpening];
 
-/** Called once by the page with the element of view.html. */
-export async function start(root) {
-  root.style.visibility = "";
-  const app = await open(root);
-  for (const install of FEATURES) await install(app);
-}
+const root = document.querySelector(".scanline");
+root.style.visibility = "";
+const app = await open(root);
+for (const install of FEATURES) await install(app);

@@ -148,9 +148,14 @@ export function spoken({ answer, probability, rejected, between, reason }) {
   return `The network reads ${answer}, ${percent(probability)}.`;
 }
 
-export function lost(seconds) {
-  return `The server does not answer. Your drawing is kept. Next attempt in ${seconds}${NARROW}s.`;
+export function lost(seconds, reason = null) {
+  const what = reason ? `The server cannot read now: ${reason}` : "The server does not answer";
+  return `${what}. Your drawing is kept. Next attempt in ${seconds}${NARROW}s.`;
 }
+
+/** The page's address, `origin`, is not the server's own, nor listed there. */
+export const notAdmitted = (origin) =>
+  `The server takes ${origin} for another site, so it does not read your drawing here. Whoever runs it: start it with --cors-origins ${origin}, or let the proxy pass the Host header on unchanged, with its port.`;
 
 export const refused = (reason) => `The server could not read this drawing: ${reason}.`;
 

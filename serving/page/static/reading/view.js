@@ -223,8 +223,7 @@ export class View {
       if (why) paintRamp(why, this.palette.state);
       this.#paint();
     };
-    // Gradio marks the dark theme with a class on the body.
-    new MutationObserver(repaint).observe(document.body, { attributeFilter: ["class"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
     repaint();
   }
 }

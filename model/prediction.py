@@ -1,0 +1,101 @@
+"""One prediction, for page, API, batch and evaluation alike::
+
+picture or strokes -> `prepare` -> rows -> `model.predictor` -> `predictions` (`model.verdict`)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from model import signature
+from model.images.digit_count import count_digits
+from model.images.files import PictureError
+from model.images.preprocess import preprocess
+from model.images.steps import Stage
+from model.images.strokes import render
+from model.verdict import Thresholds, Verdict, judge
+
+
+class Prepared(NamedTuple):
+    """What the network gets of a picture.
+
+    `rows` are float32 (28, 28), 0 (page) to 255 (ink); `digits` is how many digits the picture
+    seems to show, 0 where there is no ink.
+    """
+
+    rows: np.ndarray
+    digits: int
+
+
+def prepare(picture: Image.Image | np.ndarray) -> Prepared:
+    """Bring a picture into MNIST's convention; for a file's bytes, `images.files.open_picture` it.
+
+    Args:
+        picture: a Pillow image or an array, see `model.images.preprocess.preprocess`.
+
+    Raises:
+        PictureError: it cannot be prepared.
+    """
+    stages: dict[Stage, Image.Image | np.ndarray] = {}
+    try:
+        seen = preprocess(picture, stages.__setitem__)
+    except ValueError as error:
+        raise PictureError(f"the image cannot be prepared: {error}") from error
+    return Prepared(seen.image, count_digits(stages[Stage.CROPPED]) if seen.has_ink else 0)
+
+
+def prepare_strokes(strokes: Sequence[np.ndarray]) -> Prepared:
+    """The same of pen strokes, see `model.images.strokes.render`."""
+    return prepare(render(strokes))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network made of one picture, and whether to believe it.
+
+    `probabilities` is (10,), None where there is no ink; `score`, 0..1, is how sure the network
+    is that this is no digit, None where it does not say. Where all outputs were computed
+    (`Predictor.read`), `step_probabilities` is (28, 10), and `hidden_states` maps an output's
+    name (`signature.hidden_forward(1)` ...) to an array (28, units).
+    """
+
+    verdict: Verdict
+    probabilities: np.ndarray | None = None
+    score: float | None = None
+    step_probabilities: np.ndarray | None = None
+    hidden_states: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def digit(self) -> int | None:
+        """The likeliest; also of a rejected answer, but None without ink."""
+        return None if self.probabilities is None else int(self.probabilities.argmax())
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability of `digit`, 0..1."""
+        return None if self.probabilities is None else float(self.probabilities.max())
+
+
+def predictions(
+    outputs: Mapping[str, np.ndarray], thresholds: Thresholds, digits: np.ndarray | int = 1
+) -> list[Prediction]:
+    """Judge a batch of the network's answers.
+
+    Args:
+        outputs: `probabilities` (count, 10) and, where the network has it, `score` (count, 1).
+        thresholds: of the network's card.
+        digits: `Prepared.digits` of each, (count,), or one number for all.
+    """
+    probabilities, scores = outputs[signature.PROBABILITIES], outputs.get(signature.SCORE)
+    verdicts = judge(probabilities, scores, thresholds, digits)
+    of_each = [None] * len(verdicts) if scores is None else scores[:, 0].tolist()
+    inked = np.broadcast_to(digits, len(verdicts)).tolist()
+    return [
+        Prediction(verdict, *((answer, score) if has_ink else ()))
+        for verdict, answer, score, has_ink in zip(
+            verdicts, probabilities, of_each, inked, strict=True
+        )
+    ]

@@ -1,0 +1,1 @@
+"""The protocol's gRPC messages and service: `make proto` writes the modules."""
