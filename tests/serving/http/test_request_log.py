@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from serving.http.metrics import Metrics
 from serving.http.request_log import RequestLog
-from serving.page.live_route import add_stream
 from serving.page.stream import PATH as LIVE
+from serving.page.stream import add_stream
 from tests.support.calls import INFER, client_of, samples
 
 NEW_ID = re.compile("[0-9a-f]{32}")
