@@ -52,7 +52,8 @@ def send(port: int, rng: np.random.Generator, patience: float) -> int | None:
         try:
             connection.sendall(data[:place])
             connection.sendall(data[place:])
-            connection.shutdown(socket.SHUT_WR)
+            if b"\r\n\r\n" not in data:  # or its end would be waited for
+                connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(4096)
         except ConnectionError:
             return None
