@@ -27,7 +27,6 @@ NOTES = {
     "serving/page/static/core/dom.js": "small helpers for elements, texts and events",
     "serving/page/static/compare": "a second network on the same drawing",
     "serving/page/static/export": "link, poster, numbers, code",
-    "serving/page/static/lab": "the exercise sheet",
     "tests/support": "what tests share",
     "benchmarks": "one script for each table of `benchmarks/README.md`",
     "benchmarks/serving": "our service beside others, and under overload",
@@ -72,38 +71,34 @@ def imports() -> str:
     if circles := sorted(room for room in uses if room in reached[room]):
         raise ValueError(f"an import circle runs through {', '.join(circles)}")
 
-    def node(room: str) -> tuple[str, frozenset[str]]:
+    def group(room: str) -> tuple[str, ...]:
         if room in folders:
-            return room, frozenset()
+            return (room,)
         package = room.partition(".")[0]
-        return package, frozenset(r for r in reached[room] & folders if r.startswith(package + "."))
+        return package, *sorted(r for r in reached[room] & folders if r.startswith(package + "."))
 
-    nodes = {room: node(room) for room in uses if room not in PACKAGES}
-    arrows: dict[tuple, set[tuple]] = {place: set() for place in nodes.values()}
-    for room, place in nodes.items():
-        arrows[place] |= {nodes[other] for other in uses[room] if other in nodes} - {place}
-    far = {place: _reach(arrows, place) for place in arrows}
-    order = sorted(
-        arrows, key=lambda place: (PACKAGES.index(place[0].partition(".")[0]), *_key(place))
-    )
-    names = {place: f"n{number}" for number, place in enumerate(order)}
+    groups = {room: group(room) for room in uses if room not in PACKAGES}
+    arrows: dict[tuple, set[tuple]] = {one: set() for one in groups.values()}
+    for room, one in groups.items():
+        arrows[one] |= {groups[other] for other in uses[room] if other in groups} - {one}
+    far = {one: _reach(arrows, one) for one in arrows}
+    names = {one: f"n{number}" for number, one in enumerate(sorted(arrows))}
     lines = ["```mermaid", "flowchart TD"]
-    for place in order:
-        modules = sorted(room.partition(".")[2] for room in nodes if nodes[room] == place)
-        label = place[0] if place[0] in folders else f"{place[0]}: {', '.join(modules)}"
-        lines.append(f'  {names[place]}["{label}"]')
-    for place in order:
-        direct = {o for o in arrows[place] if not any(o in far[m] for m in arrows[place] - {o})}
-        lines += [f"  {names[place]} --> {names[other]}" for other in order if other in direct]
+    for one, name in names.items():
+        modules = ", ".join(
+            sorted(room.partition(".")[2] for room in groups if groups[room] == one)
+        )
+        lines.append(
+            f'  {name}["{one[0]}"]' if one[0] in folders else f'  {name}["{one[0]}: {modules}"]'
+        )
+    for one, name in names.items():
+        direct = {o for o in arrows[one] if not any(o in far[via] for via in arrows[one] - {o})}
+        lines += [f"  {name} --> {names[other]}" for other in sorted(direct)]
     return "\n".join([*lines, "```"])
 
 
 def _room(module: str) -> str:
     return ".".join(module.split(".")[:2])
-
-
-def _key(place: tuple[str, frozenset[str]]) -> tuple:
-    return place[0], sorted(place[1])
 
 
 def _reach(uses: dict, start) -> set:
