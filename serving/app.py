@@ -24,7 +24,7 @@ from serving.classify_route import add_classify
 from serving.http import metrics
 from serving.http.auth import KeyGuard, Keys, OriginGuard
 from serving.http.errors import answer_errors
-from serving.http.limits import ConcurrencyLimit, Limits
+from serving.http.limits import ConcurrencyLimit, Limits, finish_reading
 from serving.http.request_log import RequestLog
 from serving.inference import schemas
 from serving.inference.binary_codec import LENGTH_HEADER
@@ -122,8 +122,7 @@ class Application:
                 allow_headers=("Authorization", "X-API-Key", "X-Request-Id", LENGTH_HEADER),
                 expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id", LENGTH_HEADER),
             )
-        fixed = {getattr(route, "path", "") for route in self.api.routes}
-        app = RequestLog(app, self.metrics, {path for path in fixed if path and "{" not in path})
+        app = finish_reading(RequestLog(app, self.metrics, self.api.routes))
         if settings.root_path:
             app = _below(settings.root_path, app)
         return _behind_proxies(settings.forwarded_allow_ips.split(","), app)

@@ -33,7 +33,6 @@ from serving.settings import Settings, unknown_variables
 # also the longest time for a request's head.
 IDLE_SECONDS = 60
 _HEAD_BYTES = 64 * 1024  # of a request
-_READY_SECONDS = 60  # to wait, before it is announced, for a server that starts slowly
 
 _LOG = logging.getLogger("scanline")
 
@@ -99,6 +98,7 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
 
     A network that cannot be used ends the parent, which tells the first of `failures`.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's, until Granian sets its own
     from model.predictor import ModelError
     from serving.app import create_app
     from serving.inference.models import Models
@@ -132,9 +132,9 @@ def _free(host: str, port: int, flag: str) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             return probe.getsockname()[1]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: no name can be so written
         raise StartError(
-            f"cannot listen on {host}:{port}: {error.strerror}; "
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', error)}; "
             f"choose another with --host and {flag}"
         ) from error
 
@@ -142,19 +142,21 @@ def _free(host: str, port: int, flag: str) -> int:
 def _announce(settings: Settings, port: int) -> None:
     """Print where the server is, once it answers."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    end = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection(host, port, timeout=_READY_SECONDS)
-            connection.request("GET", "/v2/health/ready")
-            if connection.getresponse().status == 200:
-                break
+    while not _is_ready(host, port):
         time.sleep(0.02)
     grpc = f", gRPC on port {settings.grpc_port}" if settings.grpc_port else ""
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{shown}:{port}{settings.root_path}"
     where = f"Scanline is at {url} and its API" if settings.ui else "Scanline's API is"
     logs.say(f"{where} at {url}/docs{grpc} (Ctrl-C ends it)")
+
+
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/v2/health/ready")
+        return connection.getresponse().status == 200
+    return False
 
 
 def _warn(settings: Settings) -> None:

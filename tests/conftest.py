@@ -108,23 +108,3 @@ def doubting_model(tmp_path_factory) -> Path:
     model = save_tiny_model(tmp_path_factory.mktemp("doubts") / "doubting.onnx", doubts=True)
     save_card(model)
     return model
-
-
-@pytest.fixture
-def play(tiny_model, monkeypatch):
-    """Runs `steps(running, client)` with a server in this process."""
-    import uvloop  # which not every environment of these tests has
-
-    from serving.http import logs
-    from tests.wire import running
-
-    monkeypatch.setattr(logs, "configure", lambda _: None)  # which is for the whole process
-
-    def run(steps, **settings):
-        async def whole():
-            async with running(tiny_model, **settings) as found:
-                await steps(found, await found.connect())
-
-        uvloop.run(whole())
-
-    return run

@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect
 
 from model.images.files import PictureError, PictureTooLargeError, UnknownFormatError
 from model.predictor import ModelError
-from serving.http.logs import request_id
 
 FAILED = "the server failed at this request; its log says more"
 
@@ -69,8 +68,7 @@ def answer_errors(app: FastAPI) -> None:
 
     def unexpected(_: Request, __: Exception) -> Response:
         # Starlette raises the exception again after this, so the server logs the traceback.
-        number = request_id.get()  # this answer is sent outside of the request log
-        return json_answer({"error": FAILED}, 500, {"X-Request-Id": number} if number else None)
+        return json_answer({"error": FAILED}, 500)
 
     for kind in (
         *(RequestError, *_STATUS, ModelError),

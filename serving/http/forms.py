@@ -26,12 +26,15 @@ async def image_files(request: Request, most: int) -> list[File]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         return [File(None, await request.body())]
-    async with request.form(max_files=most) as form:
-        files = [
-            File(_text(value.filename), await value.read())
-            for _, value in form.multi_items()
-            if isinstance(value, UploadFile)
-        ]
+    try:
+        async with request.form(max_files=most) as form:
+            files = [
+                File(_text(value.filename), await value.read())
+                for _, value in form.multi_items()
+                if isinstance(value, UploadFile)
+            ]
+    except UnicodeError:
+        raise HTTPException(400, "the form's names are not in the charset that it says") from None
     if not files:
         raise HTTPException(400, "no file in the form: send one as `curl -F file=@seven.png` does")
     return files

@@ -7,6 +7,7 @@ words of RFC 9110, 15.6.4.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 import orjson
@@ -15,9 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # They decode pictures, of up to `Settings.max_pixels`, and wait for threads.
 PICTURE_PATHS = frozenset({"/classify", "/live/picture"})
 SMALL_BYTES = 64 * 1024
+LINGER_SECONDS = 2  # for a client that still sends to read that it is refused
 RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
 FULL = "the server is full: try again in a second"
 
+# The server tells neither from the other: a client that left does not read it.
+_CUT = "the body is cut, or its chunks are not as HTTP wants them"
 _NO_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -115,8 +119,6 @@ class Limits:
             if length is not None and length > self._max_body_bytes:
                 raise self._too_large()
             body = await self._read(receive)
-            if body is None:  # the client has left
-                return
             if not self._limit.enter(is_heavy):
                 raise _Refused(503, FULL)
         except _Refused as refused:
@@ -127,8 +129,8 @@ class Limits:
         finally:
             self._limit.leave(is_heavy)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The whole body; None where the client leaves before its end."""
+    async def _read(self, receive: Receive) -> bytes:
+        """The whole body."""
         parts: list[bytes] = []
         size = 0
         try:
@@ -136,7 +138,7 @@ class Limits:
                 while True:
                     event = await receive()
                     if event["type"] != "http.request":
-                        return None
+                        raise _Refused(400, _CUT)
                     part = event.get("body", b"")
                     if not event.get("more_body"):
                         if size + len(part) > self._max_body_bytes:
@@ -166,7 +168,8 @@ def _host_problem(scope: Scope) -> str | None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) > 1:
         return "more than one Host header: send one"
-    if not hosts and scope.get("http_version") == "1.1":
+    # Granian gives an empty one where the client sends none.
+    if not any(hosts) and scope.get("http_version") == "1.1":
         return "the Host header is missing: HTTP/1.1 needs it"
     return None
 
@@ -197,6 +200,34 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+def finish_reading(app: ASGIApp) -> ASGIApp:
+    """`app`; what it leaves of a large body is read on for a moment, and dropped.
+
+    Many clients look for an answer only when all is sent; a closed connection would lose it.
+    """
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        length = _declared(scope)[0] if scope["type"] == "http" else 0
+        if length is not None and length <= SMALL_BYTES:
+            await app(scope, receive, send)
+            return
+        is_read = False
+
+        async def reading() -> Message:
+            nonlocal is_read
+            event = await receive()
+            is_read = not event.get("more_body")
+            return event
+
+        await app(scope, reading, send)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not is_read:
+                    await reading()
+
+    return asked
 
 
 async def refuse(scope: Scope, send: Send, status: int, message: str) -> None:

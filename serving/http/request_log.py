@@ -11,11 +11,13 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 import orjson
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http import logs, metrics
@@ -31,6 +33,7 @@ HEADER = b"x-request-id"
 # where FastAPI does not say it.
 MODEL, ROUTE = "scanline.model", "scanline.route"
 
+_KEPT = 1000  # paths whose route is remembered
 _LOG = logging.getLogger("scanline.access")
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -42,13 +45,16 @@ class RequestLog:
     Args:
         app: the application.
         watch: gets the counts and times.
-        fixed: paths without parameters that stand in metrics as they are.
+        routes: of the application; their paths stand in metrics.
     """
 
-    def __init__(self, app: ASGIApp, watch: metrics.Metrics, fixed: Collection[str]):
+    def __init__(self, app: ASGIApp, watch: metrics.Metrics, routes: Iterable[BaseRoute]):
         self._app = app
         self._watch = watch
-        self._fixed = frozenset(fixed)
+        self._routes = [
+            route for route in routes if isinstance(route, Route) and ":path}" not in route.path
+        ]
+        self._match = lru_cache(_KEPT)(self._match)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -147,10 +153,15 @@ class RequestLog:
             return known
         if (route := scope.get("route")) is not None:
             return route.path
-        path = scope["path"]
+        return self._match(scope["path"])
+
+    def _match(self, path: str) -> str:
+        """The same of a request that was refused before a route had it."""
         if path.startswith("/live/"):
             return "/live/{path}"
-        return path if path in self._fixed else UNMATCHED
+        scope = {"type": "http", "method": "", "path": path}
+        found = (route.path for route in self._routes if route.matches(scope)[0] is not Match.NONE)
+        return next(found, UNMATCHED)
 
 
 def identity(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

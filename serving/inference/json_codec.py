@@ -16,6 +16,7 @@ from serving.inference import binary_codec as binary
 from serving.inference import tensors
 from serving.inference.tensors import FP32, Infer, ProtocolError, show
 
+MOST_NUMBERS = 2_000_000  # in the JSON of an answer: 25 MB, which wait until the client reads them
 # Parameters that change what a tensor means; others that are unknown here change nothing.
 _NOT_OFFERED = ("classification", "shared_memory_region")
 
@@ -66,7 +67,16 @@ def encode(
 
     The second is the number of bytes of its JSON where others follow, for
     `binary.LENGTH_HEADER`; else None.
+
+    Raises:
+        ProtocolError: it would hold more than `MOST_NUMBERS` as JSON.
     """
+    numbers = sum(values.size for output, values in results.items() if output not in request.binary)
+    if numbers > MOST_NUMBERS:
+        raise ProtocolError(
+            f"the answer would hold {numbers} numbers as JSON, at most {MOST_NUMBERS} are written: "
+            f"ask for fewer outputs or images, or for bytes ({binary.ALL_WANTED}: true)"
+        )
     answer: dict[str, Any] = {"model_name": name, "model_version": version}
     if request.id is not None:
         answer["id"] = request.id

@@ -1,114 +1,106 @@
-"""Throw broken requests at a real server: ``python -m tests.fuzz --requests 100000``.
+"""Throw broken requests at a real server: ``python -m tests.fuzz --requests 20000``.
 
-Starts ``python -m serving`` with its page and gRPC, and sends from several processes: broken
-pictures, decompression bombs, forms in strange codecs, strange JSON, wrong lengths, damaged
-compressed bodies, what is no HTTP, gRPC messages, WebSocket frames, Gradio's routes, and requests
-whose answers nobody reads. Prints what came back, and the server's memory.
+Half of them are schemathesis's: every operation of the OpenAPI document, as it is described and
+as it must not be called. The other half it cannot make: damaged pictures in every format, small
+files that unpack huge, forms with such files, and what is no HTTP. Prints what came back.
 
-The exit code is 1 after an answer of 500 or more but 503, a gRPC or WebSocket code that says that
-the server failed, an answer that took longer than 5 s, a connection lost, when the server ended,
-when its memory was more than `PEAK` at any time, or grew by more than a tenth from the second
-quarter to the end. Linux only, for the memory is read from /proc.
+The exit code is 1 after an answer of 500 or more (but 503, which is a refusal under load), after
+one that did not come, or when the server ended.
 """
 
 import argparse
-import multiprocessing
-import os
-import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 
+import httpx
 import numpy as np
 
-from serving.app import MOST_THREADS
-from tests.fuzz.client import Ports, attack
-from tests.fuzz.tally import Tally
-from tests.support.running import free_port, port_of, serving
+from tests.fuzz import pictures, wire
+from tests.support.running import port_of, serving
 
-# MB: the process with its page, as many pictures as it decodes at a time, and answers that wait
-# for their clients, as deploy/README.md adds them up.
-PEAK = 186 + 550 * min(os.cpu_count() or 1, MOST_THREADS) + 403
-GROWTH = 1.10
-BODY_SECONDS = 3  # the server's patience with slow bodies
-THREADS = 4  # of each process
-_FAILURE = r"^Traceback (?:.|\n)*?^(\w[\w.]*)"  # the exception's name at a traceback's end
-_PAUSE = 0.1  # seconds between two looks at the memory
+PATIENCE = 60  # seconds; then an answer counts as lost
+THREADS = 4
+OPERATIONS = 16  # of the OpenAPI document
 
 
-def shares(requests: int, parts: int) -> list[int]:
-    """As equal as may be; their sum is `requests`."""
-    return [requests // parts + (n < requests % parts) for n in range(parts)]
+class Sender(threading.Thread):
+    """Sends `count` requests of our own; `codes` counts answers, `troubles` tells bad ones."""
+
+    def __init__(self, port: int, count: int, seed: int):
+        super().__init__(daemon=True)
+        self._port, self._count = port, count
+        self._rng = np.random.default_rng(seed)
+        self.codes: Counter[tuple[str, int | None]] = Counter()
+        self.troubles: list[str] = []
+
+    def run(self) -> None:
+        bombs = pictures.bombs()
+        with httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=PATIENCE) as client:
+            for _ in range(self._count):
+                kind = str(self._rng.choice(["picture", "form", "bomb", "wire"], p=_SHARES))
+                headers, body = {}, b""
+                if kind == "form":
+                    body, headers = pictures.form(self._rng)
+                elif kind == "picture":
+                    body = pictures.broken(self._rng)
+                elif kind == "bomb":
+                    body = bombs[self._rng.integers(len(bombs))]
+                try:
+                    if kind == "wire":
+                        code = wire.send(self._port, self._rng, PATIENCE)
+                    else:
+                        answer = client.post("/classify", content=body, headers=headers)
+                        code = answer.status_code
+                except (OSError, httpx.TransportError) as error:
+                    code = 0
+                    self.troubles.append(f"{kind}: {error!r} to {headers} {body[:200]!r}")
+                if code is not None and code >= 500 and code != 503:
+                    self.troubles.append(f"{kind}: {code} to {headers} {body[:200]!r}")
+                self.codes[kind, code] += 1
 
 
-def resident(pid: int) -> float:
-    """Memory of a process, in MB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+_SHARES = (0.6, 0.25, 0.01, 0.14)
 
 
-def send(
-    ports: Ports, server: subprocess.Popen, requests: int, processes: int, seed: int
-) -> tuple[Tally, np.ndarray]:
-    """Send them all; what came back, and the server's memory from start to end, in MB."""
-    tally, memory = Tally(), []
-    counts = shares(requests, processes * THREADS)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        tasks = [
-            pool.submit(attack, ports, counts[n::processes], seed + 1000 * n)
-            for n in range(processes)
-        ]
-        while wait(tasks, _PAUSE).not_done and server.poll() is None:
-            memory.append(resident(server.pid))
-        for task in tasks:
-            tally.merge(task.result())
-    if server.poll() is not None:
-        tally.trouble(f"the server ended with {server.returncode}")
-    return tally, np.array(memory)
-
-
-def judge(tally: Tally, memory: np.ndarray, requests: int) -> None:
-    """Add to the troubles what is wrong with memory and count, and print both."""
-    early = np.median(memory[len(memory) // 4 : len(memory) // 2 + 1])
-    late = np.median(memory[-(len(memory) // 10 + 1) :])
-    print(f"memory, MB: {early:.0f} in the second quarter, {late:.0f} in the last tenth ", end="")
-    print(f"({late / early:.2f} times), peak {memory.max():.0f} of at most {PEAK:.0f}")
-    if late > GROWTH * early:
-        tally.trouble(f"memory grew: {memory[:: len(memory) // 20 + 1].round().tolist()}")
-    if memory.max() > PEAK:
-        tally.trouble(f"memory was {memory.max():.0f} MB, more than {PEAK:.0f}")
-    if (counted := sum(tally.codes.values())) != requests:
-        tally.trouble(f"{counted:,} requests were counted, {requests:,} should have been sent")
-
-
-def fuzz(requests: int, processes: int, seed: int) -> int:
+def fuzz(requests: int, seed: int) -> int:
     """Run it; see the module's docstring."""
-    grpc_port, started = free_port(), time.monotonic()
-    flags = ("--ui", "--grpc-port", str(grpc_port), "--body-seconds", str(BODY_SECONDS))
+    flags = ("--body-seconds", "1")  # for some of `wire` never end
     with tempfile.TemporaryFile("w+") as log, serving(*flags, stderr=log) as server:
-        ports = Ports(port_of(server), grpc_port)
-        tally, memory = send(ports, server, requests, processes, seed)
+        port, started = port_of(server), time.monotonic()
+        senders = [Sender(port, requests // 2 // THREADS, seed + n) for n in range(THREADS)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        command = [
+            *(str(Path(sys.executable).with_name("schemathesis")), "run"),
+            f"http://127.0.0.1:{port}/openapi.json",
+            *("--checks", "not_a_server_error", "--phases", "fuzzing", "--workers", "1"),
+            *("--max-examples", str(requests // 2 // OPERATIONS), "--seed", str(seed)),
+            *("--request-timeout", str(PATIENCE), "--continue-on-failure", "--no-color"),
+        ]
+        is_clean = subprocess.run(command, check=False).returncode == 0
+        ended = server.poll()
         log.seek(0)
-        failures = Counter(re.findall(_FAILURE, log.read(), re.MULTILINE))
-    for (kind, code), count in sorted(tally.codes.items()):
-        print(f"{kind:8} {code:>20} {count:8,}")
-    print(f"{sum(tally.codes.values()):,} requests in {time.monotonic() - started:.0f} s, ", end="")
-    print(f"the slowest answered after {tally.slowest:.2f} s")
-    judge(tally, memory, requests)
-    print(f"tracebacks in the server's log: {dict(failures) or 'none'}")
-    print(f"{tally.count} troubles", *tally.troubles[:40], sep="\n")
-    return 1 if tally.count else 0
+        tracebacks = log.read().count("Traceback")
+    codes = sum((sender.codes for sender in senders), Counter())
+    troubles = [trouble for sender in senders for trouble in sender.troubles]
+    for (kind, code), count in sorted(codes.items(), key=str):
+        print(f"{kind:8} {code or 'closed':>6} {count:8,}")
+    print(f"{sum(codes.values()):,} requests of our own, {time.monotonic() - started:.0f} s in all")
+    print(f"{len(troubles)} troubles", *troubles[:40], sep="\n")
+    print(f"tracebacks in the log: {tracebacks}; the server {'ended' if ended else 'still runs'}")
+    return int(bool(troubles or tracebacks or ended is not None or not is_clean))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     return fuzz(**vars(parser.parse_args()))
 

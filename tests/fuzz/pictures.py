@@ -96,6 +96,38 @@ def _swap_head(data: bytearray, rng: np.random.Generator) -> bytearray:
 _DAMAGES = (_flip, _cut, _grow, _leave_out, _repeat, _write, _swap_head)
 
 
+# Codecs that Python has by these names; some do not decode, or make what no text may hold.
+_CHARSETS = (
+    *("utf-8", "latin-1", "utf-7", "utf-16", "idna", "punycode", "undefined", "nope", "rot13", ""),
+    *("unicode_escape", "raw_unicode_escape", "base64", "hex"),
+)
+_NAMES = (
+    *(b"a.png", b"+2AA-.png", b"\\ud800.png", b"\\x", b"\xff\xfe", b"\xed\xa0\x80", b"", b"xn--a"),
+    *(b"../../etc/passwd", b"a\x00b", b"n" * 5000, b'"', b"%00", "\u00e4\u20ac".encode()),
+)
+_ENDS = (b"--x--\r\n", b"--x", b"", b"--y--\r\n")
+_KINDS = ("", "; boundary=x", "; a", "; boundary=" + "x" * 300, '; boundary="x')
+
+
+def form(rng: np.random.Generator) -> tuple[bytes, dict[str, str]]:
+    """Up to three such files as a form, and its header; parts, names or boundaries may not fit."""
+
+    def one_of(choices, honest=0.5):
+        return choices[0 if rng.random() < honest else rng.integers(len(choices))]
+
+    body = b""
+    for _ in range(rng.integers(4)):
+        names = one_of(_NAMES), one_of(_NAMES)
+        body += b'--x\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n' % names
+        if rng.integers(6) == 0:
+            body += b"Content-Type: %s\r\nContent-Transfer-Encoding: base64\r\n" % names[0]
+        body += b"\r\n" + broken(rng) + b"\r\n"
+    kind = "multipart/form-data" + one_of(("; boundary=x", *_KINDS), 0.7)
+    if rng.integers(3) == 0:
+        kind += f"; charset={one_of(_CHARSETS, 0)}"
+    return body + one_of(_ENDS), {"content-type": kind}
+
+
 @cache
 def bombs() -> tuple[bytes, ...]:
     """Small files with more pixels than anybody may ask to have decoded."""

@@ -13,11 +13,11 @@ from serving.app import create_app
 from serving.inference import schemas
 from serving.inference.models import Models
 from serving.settings import Settings
-from tests.support.calls import INFER, error_of, png, seven
+from tests.support.calls import INFER, client_of, error_of, png, seven
 
-SCHEMA = schemathesis.openapi.from_asgi(
-    "/openapi.json", create_app(Models(Settings().model), Settings())
-)
+MODELS = Models(Settings().model)
+APP = create_app(MODELS, Settings(ui=False))
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP)
 # What a body must be beside its schema, JSON Schema cannot say: an image file, or as many numbers
 # as another field tells. So a body that fits the schema may well be answered by 400.
 EXCLUDED = [positive_data_acceptance]
@@ -35,7 +35,7 @@ def test_every_operation_answers_as_described(case):
 
 
 def document(**changes) -> dict:
-    return create_app(Models(Settings().model), Settings(**changes)).openapi()
+    return create_app(MODELS, Settings(ui=False, **changes)).api.openapi()
 
 
 def test_with_a_key_every_way_to_bring_it_is_described():
@@ -70,7 +70,7 @@ def test_without_a_key_none_is_described():
 
 @pytest.fixture(scope="module")
 def client(tiny_model):
-    with TestClient(create_app(Models([tiny_model]), Settings())) as client:
+    with client_of([tiny_model]) as client:
         yield client
 
 

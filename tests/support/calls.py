@@ -3,11 +3,17 @@
 import io
 import struct
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from fastapi.testclient import TestClient
 from PIL import Image, ImageDraw
+from prometheus_client.parser import text_string_to_metric_families
 
 from model import signature
+from serving.app import create_app
+from serving.inference.models import Models
 from serving.settings import Settings
 
 MODEL = "/v2/models/tiny"
@@ -16,6 +22,29 @@ SETTINGS = Settings(max_body_bytes=8 * 2**20, max_pixels=1_000_000, max_batch=8)
 # More than `SETTINGS` allow, and nested deeper than any parser may go.
 DEEP = b'{"inputs":' + b"[" * (10 * 2**20)
 BODY_TYPES = {"content-type": "application/octet-stream"}
+
+
+def client_of(models: Models | Sequence[Path], **settings) -> TestClient:
+    """A client of an application of its own, without the page; a 500 is an answer, as elsewhere."""
+    models = models if isinstance(models, Models) else Models(models)
+    app = create_app(models, Settings(**{"ui": False, **settings}))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def samples(client: TestClient) -> dict[str, float]:
+    """What stands at /metrics: ``name{a="1",b="2"}`` → value, labels by name."""
+    return samples_of(client.get("/metrics").text)
+
+
+def samples_of(text: str) -> dict[str, float]:
+    return {
+        sample.name
+        + "{"
+        + ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+        + "}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def png(picture: Image.Image) -> bytes:

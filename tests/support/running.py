@@ -57,6 +57,27 @@ def port_of(process: subprocess.Popen) -> int:
     return int(url_of(process).rpartition(":")[2])
 
 
+LAST = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def exchange(port: int, *parts: bytes) -> bytes:
+    """All that a connection answers to `parts`, each sent when the one before has been read.
+
+    It must come to an end: let `LAST` be the last part.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        answer = b""
+        with suppress(ConnectionError):  # it may answer and close before all is sent
+            for part in parts:
+                client.sendall(part)
+                # An answer to somebody else: the server has seen what came before.
+                httpx.get(f"http://127.0.0.1:{port}/v2/health/live")
+        with suppress(ConnectionError):
+            while piece := client.recv(65536):
+                answer += piece
+    return answer
+
+
 class LiveServer(NamedTuple):
     """A running server with both its ports; the addresses are ``host:port``."""
 
@@ -95,3 +116,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
                 return
         assert time.monotonic() < end, "it never became so"
         time.sleep(0.01)
+
+
+def workers_of(parent: int) -> list[int]:
+    """The worker processes of a server; Linux only."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            facts = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_bytes()
+            if int(facts[1]) == parent and b"resource_tracker" not in command:
+                found.append(int(entry.name))
+    return sorted(found)
