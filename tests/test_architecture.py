@@ -109,7 +109,8 @@ def private_names(tree: ast.AST) -> tuple[set[str], list[tuple[str, int]]]:
 
 def test_no_private_name_of_a_library_is_used():
     folders = (*PACKAGES, "benchmarks", "deploy", "tests")
-    found = {path: private_names(ast.parse(path.read_text())) for path in sources(*folders)}
+    written = [path for path in sources(*folders) if "_pb2" not in path.name]  # not generated
+    found = {path: private_names(ast.parse(path.read_text())) for path in written}
     ours = PUBLIC.union(*(defined for defined, _ in found.values()))
     assert not [
         f"{path.relative_to(ROOT)}:{line} {name}"
