@@ -83,8 +83,6 @@ def test_outputs_names_are_written_nowhere_but_in_the_signature():
             assert not written_out.search(path.read_text()), path
 
 
-# Not there yet: it is being written anew without them.
-WITH_PRIVATE_NAMES = {ROOT / "tests" / "deploy" / "test_ray_serve.py"}
 PUBLIC = {"_exit", "_asdict", "_fields", "_replace"}  # documented: of `os`, of named tuples
 
 
@@ -116,5 +114,5 @@ def test_no_private_name_of_a_library_is_used():
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path, (_, taken) in found.items()
         for name, line in taken
-        if name not in ours and path not in WITH_PRIVATE_NAMES
+        if name not in ours
     ]

@@ -16,17 +16,19 @@ from serving import app as api
 from serving import classify_route
 from serving.inference.endpoints import INLINE_IMAGES
 from serving.inference.models import Models
+from tests.support import calls
 from tests.support.calls import (
     BODY_TYPES,
     DEEP,
     INFER,
-    SETTINGS,
     bomb,
     error_of,
     png,
     request,
     seven,
 )
+
+SETTINGS = calls.SETTINGS.model_copy(update={"ui": False})
 
 
 @pytest.fixture(scope="module")
