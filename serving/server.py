@@ -104,6 +104,7 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     from serving.inference.models import Models
 
     logs.configure(settings)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         app = create_app(Models(settings.model), settings)
     except ModelError as error:
@@ -116,6 +117,13 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     gc.collect()
     gc.freeze()
     return app
+
+
+def _end_with(parent: int) -> None:
+    """End this worker soon after its parent: Granian's would serve on, on the same port."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _free(host: str, port: int, flag: str) -> int:
