@@ -34,6 +34,8 @@ from serving.settings import Settings, unknown_variables
 IDLE_SECONDS = 60
 _HEAD_BYTES = 64 * 1024  # of a request
 
+_PARENT_SECONDS = 1  # between two looks whether a worker's parent is still there
+
 _LOG = logging.getLogger("scanline")
 
 
@@ -98,7 +100,6 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
 
     A network that cannot be used ends the parent, which tells the first of `failures`.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's, until Granian sets its own
     from model.predictor import ModelError
     from serving.app import create_app
     from serving.inference.models import Models
