@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from serving.inference import grpc_codec
-from tests.container.conftest import PICTURE, ROOT, url_of
+from tests.container.conftest import HEALTHY_SECONDS, PICTURE, ROOT, url_of
 from tests.container.engine import EngineError
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1200)]
@@ -39,7 +39,7 @@ def test_rest_answers_and_leaves_no_file(start):
 def test_grpc_answers_where_its_port_is_set(launch):
     """On the port that the engine publishes, with REST on another: health follows it there."""
     container = launch("--env=SCANLINE_PORT=8000", "--env=SCANLINE_GRPC_PORT=7860")
-    container.wait_until_healthy(30)
+    container.wait_until_healthy(HEALTHY_SECONDS)
     with grpc.insecure_channel(f"127.0.0.1:{container.port}") as channel:
         ready = channel.unary_unary(f"/{grpc_codec.SERVICE}/ServerReady")(b"", timeout=30)
     assert grpc_codec.response_class("ServerReady").FromString(ready).ready
