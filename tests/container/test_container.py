@@ -7,7 +7,8 @@ import grpc
 import httpx
 import pytest
 
-from serving.inference import grpc_codec
+from serving.inference.proto import open_inference_pb2 as messages
+from serving.inference.proto.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.container.conftest import HEALTHY_SECONDS, PICTURE, ROOT, url_of
 from tests.container.engine import EngineError
 
@@ -41,8 +42,8 @@ def test_grpc_answers_where_its_port_is_set(launch):
     container = launch("--env=SCANLINE_PORT=8000", "--env=SCANLINE_GRPC_PORT=7860")
     container.wait_until_healthy(HEALTHY_SECONDS)
     with grpc.insecure_channel(f"127.0.0.1:{container.port}") as channel:
-        ready = channel.unary_unary(f"/{grpc_codec.SERVICE}/ServerReady")(b"", timeout=30)
-    assert grpc_codec.response_class("ServerReady").FromString(ready).ready
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerReady(messages.ServerReadyRequest(), timeout=30).ready
 
 
 def test_it_needs_no_network(start):
