@@ -389,7 +389,9 @@ def test_a_link_may_compare_with_the_network_that_reads_now(open_page, server):
     page = open_page(server.url)
     watch(page)
     page.get_by_label("Compare with").select_option("elman")
-    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function(
+        "document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)"
+    )
     page.evaluate("(ink) => { location.hash = `model=elman&compare=scanline&ink=${ink}` }", WHOLE)
     page.wait_for_function("document.querySelector('.networks select').value === 'elman'")
     page.wait_for_timeout(500)
