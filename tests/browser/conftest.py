@@ -16,21 +16,21 @@ from tests.support.running import running, url_of
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP = {"width": 1440, "height": 860}
+PATIENCE = 120_000  # milliseconds: what is waited for comes, also on a busy machine
 MOST_TABS = 4  # that are kept: each is a process
 
 
 class Server:
     """`python -m serving`, which can be killed and started again at the same address."""
 
-    def __init__(self, model: Path | None = None):
-        self.model = model
+    def __init__(self, model: Path | None = None, *flags: str):
+        self.flags = [*flags, *(["--model", str(model)] if model else [])]
         self.port = "0"
         self.start()
 
     def start(self) -> None:
-        model = ["--model", str(self.model)] if self.model else []
         self._end = ExitStack()
-        server = running("--port", self.port, *model, stderr=None)
+        server = running("--port", self.port, *self.flags, stderr=None)
         self.process = self._end.enter_context(server)
         self.url = url_of(self.process)
         self.port = self.url.rpartition(":")[2]
@@ -73,17 +73,20 @@ class Tab:
     def __init__(self, browser: Browser, script: str, options: dict[str, Any]):
         self._options = options
         self._context = browser.new_context(**options)
+        self._context.set_default_timeout(PATIENCE)
         self.page = page = self._context.new_page()
         page.add_init_script(script)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("request", self._see)
 
-    def open(self, url: str, allowed: str | None) -> Page:
+    def open(self, url: str, allowed: str | None, wait: bool) -> Page:
         self.troubles: list[str] = []
         self._allowed = allowed
         self._at = re.escape(url.partition("#")[0])
         self.page.goto(url)
+        if not wait:
+            return self.page
         self.page.locator(".sentence:not(:empty)").first.wait_for()
         self.page.wait_for_function("document.querySelector('.digit').textContent.match(/[0-9]/)")
         return self.page
@@ -117,12 +120,9 @@ class Tab:
 
 
 @pytest.fixture(scope="session")
-def tabs(browser) -> Iterator[dict[str, Tab]]:
+def tabs() -> dict[str, Tab]:
     """Those that no test uses, by what they were opened with, the least used first."""
-    kept: dict[str, Tab] = {}
-    yield kept
-    for tab in kept.values():
-        tab.close()
+    return {}
 
 
 @pytest.fixture
@@ -130,16 +130,18 @@ def open_page(browser, tabs) -> Iterator[Callable[..., Page]]:
     """Open the page at a URL once its opening example is read; takes `new_context`'s options.
 
     `allowed` is a pattern of console errors that the test causes on purpose; `script` runs in
-    the page before its own.
+    the page before its own; `wait=False` does not wait for the example.
     """
     used: list[tuple[str, Tab]] = []
 
-    def open_page(url: str, allowed: str | None = None, script: str = "", **options) -> Page:
+    def open_page(
+        url: str, allowed: str | None = None, script: str = "", wait: bool = True, **options
+    ) -> Page:
         options = {"viewport": DESKTOP, "reduced_motion": "reduce"} | options
         key = repr((sorted(options.items()), script))
         tab = tabs.pop(key, None) or Tab(browser, script, options)
         used.append((key, tab))
-        return tab.open(url, allowed)
+        return tab.open(url, allowed, wait)
 
     yield open_page
     troubles = []

@@ -317,7 +317,7 @@ BROKEN = {
 def test_what_is_broken_is_found(page):
     found = page.evaluate(
         """async (fragments) => {
-          const file = new URL("live/export/fragment.js", document.baseURI).href;
+          const file = new URL("live/export/link.js", document.baseURI).href;
           const { LinkError, readFragment } = await import(file);
           const limits = { points: 5000, strokes: 100, length: 50 };
           const read = (text) => readFragment(text, { steps: 28, pixels: 28, limits });

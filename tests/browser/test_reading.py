@@ -123,7 +123,7 @@ def settled(page, rows: list[tuple[int, float]], ink: int) -> int | None:
     """`settledAt` of belief.js for (leader, probability) by row."""
     return page.evaluate(
         """async ([rows, ink]) => {
-          const { settledAt } = await import(new URL("live/reading/belief.js", document.baseURI).href);
+          const { settledAt } = await import(new URL("live/reading/answer.js", document.baseURI));
           return settledAt(rows.map(([digit, probability]) => ({ digit, probability })), ink);
         }""",
         [rows, ink],
@@ -224,7 +224,12 @@ def test_a_change_of_theme_repaints(open_page, server):
     page = open_page(server.url, color_scheme="light")
     assert pixels(page, "forward")[:, :, :3].mean() > 128
     page.emulate_media(color_scheme="dark")
-    assert pixels(page, "forward")[:, :, :3].mean() < 128
+    page.wait_for_function("""() => {
+      const canvas = document.querySelector("canvas.forward");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const colours = data.filter((_, i) => i % 4 < 3);
+      return colours.reduce((sum, value) => sum + value, 0) < 128 * colours.length;
+    }""")
 
 
 def test_the_answer_is_announced_once_the_pen_rests(page):
