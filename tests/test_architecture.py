@@ -53,7 +53,10 @@ def test_no_rooms_import_each_other_in_a_circle(graph, package):
     assert not left, f"a circle runs through {sorted(left)}"
 
 
-LIGHT = ("model.weights", "model.predictor", "serving.page.app", "serving.batch.__main__")
+LIGHT = (
+    *("model.weights", "model.predictor", "model.lab.__main__", "model.exercises.__main__"),
+    *("serving.page.app", "serving.batch.__main__"),
+)
 
 
 @pytest.mark.parametrize("module", LIGHT)
