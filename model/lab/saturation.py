@@ -13,7 +13,7 @@ from model.lab import arithmetic
 from model.lab.arithmetic import Rounding, slope, tanh, total
 from model.lab.parameters import Series
 
-MOST_DESCENT = 1000
+MOST_DESCENT = 100
 
 
 def saturation(
@@ -32,7 +32,7 @@ def saturation(
     Args:
         on_paper: with two decimals at every step.
         float32: as networks train, where tanh' = 1 − h² is exactly 0 from τ = 9.02 on.
-        descent: steps of gradient descent to take, at most 1000.
+        descent: steps of gradient descent to take, at most 100; not on paper.
         rate: their learning rate.
 
     Returns:
@@ -41,10 +41,10 @@ def saturation(
         parameters after it.
 
     Raises:
-        ValueError: both `on_paper` and `float32`, or too many steps of descent.
+        ValueError: `on_paper` with `float32` or `descent`, or too many steps of descent.
     """
-    if on_paper and float32:
-        raise ValueError("on_paper and float32 exclude each other")
+    if on_paper and (float32 or descent):
+        raise ValueError("on_paper goes neither with float32 nor with descent")
     if descent > MOST_DESCENT:
         raise ValueError(f"descent must be at most {MOST_DESCENT} steps, not {descent}")
     r = arithmetic.float32 if float32 else arithmetic.rounding(on_paper)
