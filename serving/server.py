@@ -98,7 +98,6 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
 
     A network that cannot be used ends the parent, which tells the first of `failures`.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the parent's, until Granian sets its own
     from model.predictor import ModelError
     from serving.app import create_app
     from serving.inference.models import Models
