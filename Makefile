@@ -63,10 +63,10 @@ test-container: $(VENV)/.full  ## build and run the Dockerfile (docker, or CONTA
 	$(BIN)/python -m pytest -s -m container tests/container $(ARGS)
 
 test-ray: .venv-ray/.done  ## run the Ray Serve app's tests, in an environment of their own
-	.venv-ray/bin/python -m pytest -W ignore tests/test_ray_serve.py $(ARGS)
+	.venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
 
 test-triton: $(VENV)/.full .venv-triton/.done  ## serve an exported repository by a real Triton
-	TRITON_ENV=.venv-triton $(BIN)/python -m pytest tests/test_triton_server.py $(ARGS)
+	TRITON_ENV=.venv-triton $(BIN)/python -m pytest tests/deploy/test_triton_server.py $(ARGS)
 
 lint: $(VENV)/.full  ## check style and common mistakes
 	$(BIN)/ruff check .
@@ -84,10 +84,9 @@ bench: $(VENV)/.full  ## measure ONNX forms, the live view (needs Chromium) and 
 	$(BIN)/python benchmarks/training_speed.py
 
 # Not overload.py, which is a trial that may fail: run it by hand.
-bench-serving: $(VENV)/.full  ## measure the service beside others, its start, killed workers (Linux, 20 min)
+bench-serving: $(VENV)/.full  ## measure the service beside others, and its start (Linux, wrk, 20 min)
 	$(BIN)/python benchmarks/serving/compare.py
 	$(BIN)/python benchmarks/serving/start.py
-	$(BIN)/python benchmarks/serving/kill.py
 
 proto: $(VENV)/.full  ## write the Python modules of serving/inference/proto anew
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. \

@@ -1,13 +1,24 @@
 """The forward pass by hand, in NumPy and float64: the oracle.
 
 Hold each function against the equations in `model/network.py`; everything else that
-computes this network (Keras, SavedModel, both ONNX forms) is tested against it.
+computes this network (Keras, SavedModel, both ONNX forms) is tested against it. Print the
+hidden states that a network has for an image:
+
+python -m model.reference IMAGE --steps 1,14,28
 """
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from model import signature
-from model.weights import Cell, Dense, Layer, Network, Normalization
+from model.cards import RELEASE
+from model.weights import Cell, Dense, Layer, Network, Normalization, load_arrays
 
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}
 
@@ -107,3 +118,108 @@ def relative_error(expected: np.ndarray, actual: np.ndarray) -> float:
         raise ValueError(f"shapes differ: expected {expected.shape}, got {actual.shape}")
     worst = np.abs(expected - actual).max()
     return float(worst / max(1.0, np.abs(expected).max())) if np.isfinite(worst) else float("inf")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """(28, 28), raw pixels 0..255: an image file made ready by `model.images`, a ``.npy`` as it is.
+
+    Raises:
+        ValueError: one line that says why it cannot be read.
+    """
+    from model.images.files import PictureError, open_picture  # Pillow, for the command alone
+    from model.images.preprocess import preprocess
+
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    if path.suffix == ".npy":
+        try:
+            image = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(f"{path} is not a readable .npy file: {error}") from error
+        shape = (signature.STEPS, signature.PIXELS)
+        if image.shape != shape or image.dtype.kind not in "buif":
+            raise ValueError(f"{path} must hold 28 x 28 numbers, not {image.dtype} {image.shape}")
+        image = image.astype(np.float64)
+        if not ((image >= 0) & (image <= signature.WHITE)).all():
+            raise ValueError(f"{path} must hold pixels 0..255")
+        return image
+    try:
+        found = preprocess(open_picture(path.read_bytes(), MOST_PIXELS))
+    except PictureError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not found.has_ink:
+        raise ValueError(f"{path} shows no ink")
+    return found.image
+
+
+MOST_PIXELS = 50_000_000  # of an image file
+
+
+def parse_steps(text: str) -> list[int]:
+    """``1,14,28`` as numbers 1..28."""
+    steps = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
+    if not all(1 <= step <= signature.STEPS for step in steps):
+        raise ValueError(f"--steps must be numbers from 1 to {signature.STEPS}, not {text!r}")
+    return steps
+
+
+def as_text(states: dict[str, np.ndarray], steps: Sequence[int]) -> str:
+    """Eight units a line, after the number of the first, counted from 0."""
+    lines = []
+    for name, array in states.items():
+        for step, state in zip(steps, array, strict=True):
+            lines.append(f"{name}, step {step}")
+            for first in range(0, len(state), 8):
+                row = " ".join(f"{value:11.8f}" for value in state[first : first + 8])
+                lines.append(f"{first:5d}  {row}")
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(states: dict[str, np.ndarray], steps: Sequence[int]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("state", "step", "unit", "value"))
+    for name, array in states.items():
+        for step, state in zip(steps, array, strict=True):
+            writer.writerows((name, step, unit, value) for unit, value in enumerate(state.tolist()))
+    return file.getvalue()
+
+
+def as_npz(states: dict[str, np.ndarray], steps: Sequence[int]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, steps=np.array(steps), **states)
+    return file.getvalue()
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "python -m model.reference",
+        description="Print the hidden states that a network has for an image, in float64.",
+    )
+    parser.add_argument(
+        "image", type=Path, help="an image file, or a .npy of 28 x 28 pixels 0..255"
+    )
+    parser.add_argument("--steps", default=",".join(map(str, range(1, 29))), help="(all of 1..28)")
+    parser.add_argument(
+        "--network", type=Path, default=RELEASE / "elman.npz", help="weights, .npz (elman)"
+    )
+    parser.add_argument("--format", choices=("text", "csv", "npz"), default="text", help="(text)")
+    options = parser.parse_args(argv)
+    try:
+        steps = parse_steps(options.steps)
+        network, image = load_arrays(options.network), read_image(options.image)
+    except (ValueError, OSError) as error:
+        print(f"python -m model.reference: {error}", file=sys.stderr)
+        return 2
+    outputs = forward(network, image[None])
+    rows = [step - 1 for step in steps]
+    states = {name: of[0, rows] for name, of in outputs.items() if signature.layer_of(name)}
+    if options.format == "npz":
+        sys.stdout.buffer.write(as_npz(states, steps))
+    else:
+        sys.stdout.write({"text": as_text, "csv": as_csv}[options.format](states, steps))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -34,6 +34,8 @@ from serving.settings import Settings, unknown_variables
 IDLE_SECONDS = 60
 _HEAD_BYTES = 64 * 1024  # of a request
 
+_PARENT_SECONDS = 1  # between two looks whether a worker's parent is still there
+
 _LOG = logging.getLogger("scanline")
 
 
@@ -103,6 +105,7 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     from serving.inference.models import Models
 
     logs.configure(settings)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         app = create_app(Models(settings.model), settings)
     except ModelError as error:
@@ -115,6 +118,13 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     gc.collect()
     gc.freeze()
     return app
+
+
+def _end_with(parent: int) -> None:
+    """End this worker soon after its parent: Granian's would serve on, on the same port."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _free(host: str, port: int, flag: str) -> int:

@@ -6,29 +6,31 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.support.running import running, url_of
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP = {"width": 1440, "height": 860}
+PATIENCE = 120_000  # milliseconds: what is waited for comes, also on a busy machine
+MOST_TABS = 4  # that are kept: each is a process
 
 
 class Server:
     """`python -m serving`, which can be killed and started again at the same address."""
 
-    def __init__(self, model: Path | None = None):
-        self.model = model
+    def __init__(self, model: Path | None = None, *flags: str):
+        self.flags = [*flags, *(["--model", str(model)] if model else [])]
         self.port = "0"
         self.start()
 
     def start(self) -> None:
-        model = ["--model", str(self.model)] if self.model else []
         self._end = ExitStack()
-        server = running("--port", self.port, *model, stderr=None)
+        server = running("--port", self.port, *self.flags, stderr=None)
         self.process = self._end.enter_context(server)
         self.url = url_of(self.process)
         self.port = self.url.rpartition(":")[2]
@@ -61,38 +63,95 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+class Tab:
+    """A page in a context of its own, opened anew for one test after the other: the process that
+    a new page starts costs four times as much as everything that the page then does.
+
+    Its troubles are console errors, uncaught exceptions, and requests to elsewhere.
+    """
+
+    def __init__(self, browser: Browser, script: str, options: dict[str, Any]):
+        self._options = options
+        self._context = browser.new_context(**options)
+        self._context.set_default_timeout(PATIENCE)
+        self.page = page = self._context.new_page()
+        page.add_init_script(script)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("request", self._see)
+
+    def open(self, url: str, allowed: str | None, wait: bool) -> Page:
+        self.troubles: list[str] = []
+        self._allowed = allowed
+        self._at = re.escape(url.partition("#")[0])
+        self.page.goto(url)
+        if not wait:
+            return self.page
+        self.page.locator(".sentence:not(:empty)").first.wait_for()
+        self.page.wait_for_function("document.querySelector('.digit').textContent.match(/[0-9]/)")
+        return self.page
+
+    def leave(self) -> list[str]:
+        """Leave nothing of this test to the next one; gives the troubles that it had."""
+        page, troubles = self.page, self.troubles
+        self.troubles = []
+        page.unroute_all(behavior="ignoreErrors")
+        page.mouse.up()
+        page.evaluate("localStorage.clear()")
+        page.goto("about:blank")
+        page.set_viewport_size(self._options["viewport"])
+        media = {name: self._options.get(name) for name in ("color_scheme", "reduced_motion")}
+        page.emulate_media(**{name: value for name, value in media.items() if value})
+        if "permissions" not in self._options:
+            self._context.clear_permissions()
+        return troubles
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        is_allowed = self._allowed and re.search(self._allowed, message.text)
+        if message.type == "error" and not is_allowed:
+            self.troubles.append(message.text)
+
+    def _see(self, request: Request) -> None:
+        if not re.match(rf"{self._at}|data:|blob:|about:", request.url):
+            self.troubles.append(f"request to {request.url}")
+
+
+@pytest.fixture(scope="session")
+def tabs() -> dict[str, Tab]:
+    """Those that no test uses, by what they were opened with, the least used first."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser) -> Iterator[Callable[..., Page]]:
+def open_page(browser, tabs) -> Iterator[Callable[..., Page]]:
     """Open the page at a URL once its opening example is read; takes `new_context`'s options.
 
     `allowed` is a pattern of console errors that the test causes on purpose; `script` runs in
-    the page before its own.
+    the page before its own; `wait=False` does not wait for the example.
     """
-    contexts, troubles = [], []
+    used: list[tuple[str, Tab]] = []
 
-    def open_page(url: str, allowed: str | None = None, script: str = "", **options) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce"} | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.add_init_script(script)
-
-        def console(message) -> None:
-            if message.type == "error" and not (allowed and re.search(allowed, message.text)):
-                troubles.append(message.text)
-
-        def request(request) -> None:
-            if not re.match(rf"{re.escape(url.partition('#')[0])}|data:|blob:", request.url):
-                troubles.append(f"request to {request.url}")
-
-        page.on("console", console)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", request)
-        page.goto(url)
-        page.locator(".sentence:not(:empty)").first.wait_for()
-        page.wait_for_function("document.querySelector('.digit').textContent.match(/[0-9]/)")
-        return page
+    def open_page(
+        url: str, allowed: str | None = None, script: str = "", wait: bool = True, **options
+    ) -> Page:
+        options = {"viewport": DESKTOP, "reduced_motion": "reduce"} | options
+        key = repr((sorted(options.items()), script))
+        tab = tabs.pop(key, None) or Tab(browser, script, options)
+        used.append((key, tab))
+        return tab.open(url, allowed, wait)
 
     yield open_page
-    for context in contexts:
-        context.close()
+    troubles = []
+    for key, tab in used:
+        if tab.page.is_closed() or key in tabs:
+            troubles += tab.troubles
+            tab.close()
+        else:
+            troubles += tab.leave()
+            tabs[key] = tab
+    while len(tabs) > MOST_TABS:
+        tabs.pop(next(iter(tabs))).close()
     assert troubles == []

@@ -12,6 +12,14 @@ from tests.browser.pictures import encode, photo, upload
 pytestmark = pytest.mark.browser
 
 SCRIBBLE = [(0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i) for i in range(11)]
+BEYOND = """(width) => [...document.querySelectorAll(".scanline *")]
+  .filter((element) => element.offsetParent)
+  .filter((element) => !element.closest(".spoken, .said, .picture-steps li"))
+  .filter((element) => {
+    const { left, right } = element.getBoundingClientRect();
+    return left < 0 || right > width;
+  })
+  .map((element) => `${element.tagName} ${element.className}`)"""
 WIDTHS = [360, 390, 820, 961, 1024, 1100, 1280, 1440, 1920]
 
 
@@ -53,7 +61,9 @@ def unit(page: Page) -> None:
 def compared(page: Page) -> None:
     opened(page)
     page.get_by_label("Compare with").select_option(index=1)
-    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function(
+        "document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)"
+    )
 
 
 def marked(page: Page) -> None:
@@ -70,19 +80,6 @@ def rejected(page: Page) -> None:
 STATES = [opened, save_menu, picture_menu, picture_steps, unit, compared, marked, rejected]
 
 
-@pytest.fixture
-def show(open_page, server, doubting_server):
-    """Open the page in one of `STATES`; takes `new_context`'s options."""
-
-    def show(state, **options) -> Page:
-        page = open_page((doubting_server if state is rejected else server).url, **options)
-        watch(page)
-        state(page)
-        return page
-
-    return show
-
-
 def findings(page: Page) -> list[str]:
     violations = Axe().run(page).response["violations"]
     return [
@@ -94,28 +91,18 @@ def findings(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-@pytest.mark.parametrize("size", [(1440, 860), (390, 844)], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(show, state, size, scheme):
-    viewport = dict(zip(("width", "height"), size, strict=True))
-    assert findings(show(state, viewport=viewport, color_scheme=scheme)) == []
-
-
-@pytest.mark.parametrize("state", [opened, picture_steps, unit, compared, rejected])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_reaches_beyond_the_window(show, state, width):
-    """But a picture's steps: a narrow window shows them as a strip, swept inside itself."""
-    page = show(state, viewport={"width": width, "height": 860})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    beyond = page.evaluate(
-        """(width) => [...document.querySelectorAll(".scanline *")]
-          .filter((element) => element.offsetParent)
-          .filter((element) => !element.closest(".spoken, .said, .picture-steps li"))
-          .filter((element) => {
-            const { left, right } = element.getBoundingClientRect();
-            return left < 0 || right > width;
-          })
-          .map((element) => `${element.tagName} ${element.className}`)""",
-        width,
-    )
-    assert beyond == []
+def test_nothing_serious_and_nothing_beyond_the_window(open_page, server, doubting_server, state):
+    """In light and dark, on a desktop and a phone; and in windows of all widths, but for a
+    picture's steps, which a narrow window shows as a strip, swept inside itself."""
+    page = open_page((doubting_server if state is rejected else server).url)
+    watch(page)
+    state(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 860})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(BEYOND, width) == [], width
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 860})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert findings(page) == [], (width, scheme)

@@ -178,11 +178,10 @@ def test_a_doubted_answer_is_not_called_an_answer(page):
     assert "answers" not in sentence(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [{}, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("stroke", [ONE, SCRIBBLE], ids=["not sure", "not a digit"])
-def test_the_words_fit_their_place(open_page, doubting_server, scheme, screen, stroke):
-    page = open_page(doubting_server.url, color_scheme=scheme, **screen)
+def test_the_words_fit_their_place(open_page, doubting_server, screen, stroke):
+    page = open_page(doubting_server.url, **screen)
     watch(page)
     draw(page, stroke)
     page.locator(".rejected .doubt").wait_for()

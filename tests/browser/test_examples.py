@@ -150,7 +150,7 @@ def test_surprises_differ(page):
 
 def test_no_template_comes_twice_running(page):
     picks = page.evaluate("""async () => {
-      const { choose } = await import(new URL("live/drawing/jitter.js", document.baseURI).href);
+      const { choose } = await import(new URL("live/drawing/examples.js", document.baseURI).href);
       const picks = [null];
       for (let i = 0; i < 200; i++) picks.push(choose(["a", "b", "c"], picks.at(-1)));
       return [picks.slice(1), choose(["a"], "a")];

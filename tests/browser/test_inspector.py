@@ -31,12 +31,11 @@ def test_pointing_at_a_column_names_its_unit(page):
     assert re.fullmatch(r"unit 7 · most active for \d · more below", tag.inner_text())
 
 
-@pytest.mark.parametrize("part", [0.0, 0.25, 0.5, 0.75, 0.999])
-def test_a_click_opens_the_unit_that_was_named_where_the_pointer_is_between_pixels(page, part):
+def test_a_click_opens_the_unit_that_was_named_where_the_pointer_is_between_pixels(page):
     box = page.locator("canvas.forward").first.bounding_box()
     tag = page.locator(".forward-panel .unit-tag")
     checked = 0
-    for step in range(10):
+    for step, part in enumerate([0.0, 0.25, 0.5, 0.75, 0.999] * 2):
         x = int(box["x"] + (step + 0.5) * box["width"] / 10) + part
         page.mouse.move(x, box["y"] + 0.4 * box["height"])
         if tag.is_hidden():

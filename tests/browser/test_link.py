@@ -317,7 +317,7 @@ BROKEN = {
 def test_what_is_broken_is_found(page):
     found = page.evaluate(
         """async (fragments) => {
-          const file = new URL("live/export/fragment.js", document.baseURI).href;
+          const file = new URL("live/export/link.js", document.baseURI).href;
           const { LinkError, readFragment } = await import(file);
           const limits = { points: 5000, strokes: 100, length: 50 };
           const read = (text) => readFragment(text, { steps: 28, pixels: 28, limits });
@@ -389,7 +389,9 @@ def test_a_link_may_compare_with_the_network_that_reads_now(open_page, server):
     page = open_page(server.url)
     watch(page)
     page.get_by_label("Compare with").select_option("elman")
-    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)")
+    page.wait_for_function(
+        "document.querySelector('.comparison .digit')?.textContent.match(/[0-9]/)"
+    )
     page.evaluate("(ink) => { location.hash = `model=elman&compare=scanline&ink=${ink}` }", WHOLE)
     page.wait_for_function("document.querySelector('.networks select').value === 'elman'")
     page.wait_for_timeout(500)

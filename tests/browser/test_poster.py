@@ -173,7 +173,9 @@ def test_a_comparison_is_in_the_picture_and_nothing_is_cut_off(explained, tmp_pa
     page.get_by_label("Compare with").select_option("bidirectional")
     second = page.locator(".comparison")
     second.locator(".sentence:not(:empty)").wait_for()
-    page.wait_for_function("document.querySelector('.comparison .digit').textContent.match(/[0-9]/)")
+    page.wait_for_function(
+        "document.querySelector('.comparison .digit').textContent.match(/[0-9]/)"
+    )
     svg = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
     told = texts_of(svg)
     assert f"Compared with {second.locator('.model').inner_text()}" in told

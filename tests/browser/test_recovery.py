@@ -164,3 +164,37 @@ def test_a_refused_drawing_is_told_and_the_next_one_is_read(open_page, server):
     draw(page, SEVEN)
     assert digit(page) == "7"
     assert page.locator(".alert").is_hidden()
+
+
+def test_a_full_server_is_told_and_the_page_comes_in_when_there_is_room(open_page):
+    server = Server(None, "--max-live", "1")
+    first = open_page(server.url)
+    second = open_page(server.url, wait=False)
+    alert = second.locator(".alert")
+    alert.wait_for()
+    assert "1 live views are open, which is the limit" in alert.inner_text()
+    first.goto("about:blank")
+    alert.wait_for(state="hidden")
+    assert digit(second) == "3"
+    server.kill()
+
+
+def test_a_stream_that_was_closed_for_silence_is_opened_again_by_the_pen(open_page, server):
+    page = open_page(server.url, script="/* with a stream that the test can close */")
+    streams = []
+
+    def pass_on(stream) -> None:
+        streams.append(stream)
+        stream.connect_to_server()
+
+    page.route_web_socket("**/live?*", pass_on)
+    page.reload()
+    page.locator(".spoken", has_text="reads 3").wait_for()
+    watch(page)
+    streams[0].close(code=4408)
+    page.wait_for_timeout(1000)  # in which it would open another
+    assert len(streams) == 1
+    assert page.locator(".alert").is_hidden()
+    draw(page, SEVEN)
+    assert digit(page) == "7"
+    assert len(streams) == 2

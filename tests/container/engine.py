@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-GRACE_SECONDS = 10
+GRACE_SECONDS = 60  # for a busy machine
 _LIMITS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
 
 

@@ -7,8 +7,9 @@ import grpc
 import httpx
 import pytest
 
-from serving.inference import grpc_codec
-from tests.container.conftest import PICTURE, ROOT, url_of
+from serving.inference.proto import open_inference_pb2 as messages
+from serving.inference.proto.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.container.conftest import HEALTHY_SECONDS, PICTURE, ROOT, url_of
 from tests.container.engine import EngineError
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1200)]
@@ -39,10 +40,10 @@ def test_rest_answers_and_leaves_no_file(start):
 def test_grpc_answers_where_its_port_is_set(launch):
     """On the port that the engine publishes, with REST on another: health follows it there."""
     container = launch("--env=SCANLINE_PORT=8000", "--env=SCANLINE_GRPC_PORT=7860")
-    container.wait_until_healthy(30)
+    container.wait_until_healthy(HEALTHY_SECONDS)
     with grpc.insecure_channel(f"127.0.0.1:{container.port}") as channel:
-        ready = channel.unary_unary(f"/{grpc_codec.SERVICE}/ServerReady")(b"", timeout=30)
-    assert grpc_codec.response_class("ServerReady").FromString(ready).ready
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerReady(messages.ServerReadyRequest(), timeout=30).ready
 
 
 def test_it_needs_no_network(start):

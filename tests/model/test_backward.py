@@ -1,5 +1,7 @@
-"""The backward pass by hand: against a sum done by hand, finite differences, and TensorFlow."""
+"""The backward pass by hand: against a sum done by hand, finite differences, TensorFlow and JAX."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -165,3 +167,93 @@ def test_missing_states_are_named():
     del states[signature.hidden_backward(1)]
     with pytest.raises(KeyError, match=signature.hidden_backward(1)):
         backward.answer_gradients(network, states, 0)
+
+
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+
+
+def loss_in_jax(arrays: dict, network: Network, images: np.ndarray, labels: np.ndarray, piece=0):
+    """Mean cross-entropy of the answer, from weights by their names in a file of arrays."""
+
+    def read(reader, activation, x):
+        W, b = arrays[f"{reader}.recurrent_kernel"], arrays[f"{reader}.bias"]
+
+        def step(h, of):
+            sums, cut = of
+            h = jnp.where(cut, jax.lax.stop_gradient(h), h)
+            h = ACTIVATIONS[activation](sums + h @ W + b)
+            return h, h
+
+        sums = jnp.swapaxes(x @ arrays[f"{reader}.kernel"], 0, 1)
+        cuts = np.arange(len(sums)) % (piece or len(sums)) == 0
+        return jnp.swapaxes(jax.lax.scan(step, jnp.zeros_like(sums[0]), (sums, cuts))[1], 0, 1)
+
+    x = images * network.scale
+    for number, layer in enumerate(network.layers, start=1):
+        name, rows = f"layer_{number}", network.window if number == 1 else 1
+        seen = reference.window(np.asarray(x), rows) if rows > 1 else x
+        merged = read(f"{name}.forward", layer.activation, seen)
+        if layer.backward is not None:
+            seen = reference.window(np.asarray(x)[:, ::-1], rows) if rows > 1 else x[:, ::-1]
+            k = read(f"{name}.backward", layer.activation, seen)[:, ::-1]
+            both = [merged, k]
+            merged = sum(both) if layer.merge_mode == "sum" else jnp.concatenate(both, axis=-1)
+        if layer.normalization is not None:
+            spread = jnp.sqrt(merged.var(axis=-1, keepdims=True) + layer.normalization.epsilon)
+            unit = (merged - merged.mean(axis=-1, keepdims=True)) / spread
+            name = f"{name}.normalization"
+            merged = unit * arrays[f"{name}.gamma"] + arrays[f"{name}.beta"]
+        x = merged
+    y = x @ arrays["readout.kernel"] + arrays["readout.bias"]
+    logits = y.mean(axis=1) if network.bidirectional else y[:, -1]
+    return -jax.nn.log_softmax(logits)[np.arange(len(labels)), labels].mean()
+
+
+def by_name(network: Network) -> dict[str, np.ndarray]:
+    """All weights that an answer depends on, float64."""
+    parts = {"readout": network.readout}
+    for number, layer in enumerate(network.layers, start=1):
+        for part in ("forward", "backward", "normalization"):
+            if getattr(layer, part) is not None:
+                parts[f"layer_{number}.{part}"] = getattr(layer, part)
+    return {
+        f"{name}.{field}": value.astype(np.float64)
+        for name, part in parts.items()
+        for field, value in vars(part).items()
+        if isinstance(value, np.ndarray)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "piece"),
+    [("stacked", 0), ("window and score", 0), ("relu sum", 0), ("elman", 7), ("bidirectional", 5)],
+)
+def test_jax_agrees_on_all_weights(kind, piece):
+    network = weights.from_keras(random_network(KINDS[kind]))
+    images, labels = random_images(3).astype(np.float64), np.array([2, 7, 7])
+    with jax.enable_x64(True):
+        differentiate = jax.jit(
+            jax.value_and_grad(lambda arrays: loss_in_jax(arrays, network, images, labels, piece))
+        )
+        expected_loss, expected = differentiate(by_name(network))
+    loss, gradients = backward.loss_gradients(network, images, labels, piece)
+    assert loss == pytest.approx(float(expected_loss), rel=1e-12)
+    found = by_name(gradients)
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        other = np.asarray(expected[name])
+        assert np.abs(array - other).max() <= 1e-12 * max(1e-6, np.abs(other).max()), name
+    assert gradients.belief is gradients.score is None
+
+
+def test_no_gradient_crosses_a_cut():
+    """In pieces of one step only the last step's use of W counts; one piece is no cut at all."""
+    network = weights.from_keras(random_network(KINDS["elman"]))
+    image = random_images(1)
+    whole, one, cut = (backward.loss_gradients(network, image, [3], p)[1] for p in (0, 28, 1))
+    for name, array in by_name(whole).items():
+        np.testing.assert_array_equal(by_name(one)[name], array)
+    states = reference.forward(network, image)[signature.hidden_forward(1)][0]
+    cell = cut.layers[0].forward
+    np.testing.assert_allclose(cell.recurrent_kernel, np.outer(states[-2], cell.bias))
+    assert np.abs(whole.layers[0].forward.kernel - cell.kernel).max() > 1e-3

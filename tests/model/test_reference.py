@@ -1,11 +1,20 @@
 """The oracle: against sums done by hand, and Keras against the oracle."""
 
+import csv
+import io
+import re
+import sys
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from model import reference, signature, weights
+from model.cards import RELEASE
+from model.images.preprocess import preprocess
 from model.weights import Cell, Dense, Layer, Network
 from tests.support.networks import CONFIGS, random_images, random_network
+from tests.support.running import ROOT
 
 
 def test_two_steps_by_hand():
@@ -51,3 +60,58 @@ def test_relative_error():
     assert reference.relative_error(one, one * np.nan) == np.inf
     with pytest.raises(ValueError, match="shapes differ"):
         reference.relative_error(one, one[:1])
+
+
+SEVEN = ROOT / "tests" / "seven.png"
+PRINTED = {
+    "text": lambda out: [float(n) for n in re.findall(r"-?\d\.\d+", out.decode())],
+    "csv": lambda out: [float(row["value"]) for row in csv.DictReader(out.decode().splitlines())],
+    "npz": lambda out: np.load(io.BytesIO(out))[signature.hidden_forward(1)].ravel(),
+}
+
+
+@pytest.mark.parametrize("form", PRINTED)
+def test_the_command_prints_states(form, capfdbinary):
+    assert reference.main([str(SEVEN), "--steps", "1,14,28", "--format", form]) == 0
+    sys.stdout.flush()
+    image = preprocess(Image.open(SEVEN)).image
+    network = weights.load_arrays(RELEASE / "elman.npz")
+    expected = reference.forward(network, image[None])[signature.hidden_forward(1)][0]
+    found = PRINTED[form](capfdbinary.readouterr().out)
+    np.testing.assert_allclose(found, expected[[0, 13, 27]].ravel(), atol=6e-9)
+
+
+def test_the_command_reads_rows_as_they_are_and_other_networks(tmp_path, capsys):
+    image = random_images(1)[0]
+    np.save(tmp_path / "rows.npy", image)
+    network = RELEASE / "bidirectional.npz"
+    words = ["--steps", "28", "--network", str(network), "--format", "csv"]
+    assert reference.main([str(tmp_path / "rows.npy"), *words]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    states = reference.forward(weights.load_arrays(network), image[None])
+    for name in (signature.hidden_forward(1), signature.hidden_backward(1)):
+        found = [float(row["value"]) for row in rows if row["state"] == name]
+        np.testing.assert_array_equal(found, states[name][0, -1])
+    assert {row["step"] for row in rows} == {"28"}
+
+
+def test_the_command_refuses_in_one_line(tmp_path, capsys):
+    np.save(tmp_path / "small.npy", np.zeros((2, 2)))
+    np.save(tmp_path / "bright.npy", np.full((28, 28), np.nan))
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    Image.new("L", (40, 40)).save(tmp_path / "blank.png")
+    for words, said in (
+        ([tmp_path / "none.png"], "no such file"),
+        ([__file__], "not an image"),
+        ([tmp_path / "small.npy"], "28 x 28"),
+        ([tmp_path / "bright.npy"], "0..255"),
+        ([tmp_path / "broken.npy"], "not a readable .npy"),
+        ([tmp_path / "blank.png"], "no ink"),
+        ([SEVEN, "--steps", "0,28"], "from 1 to 28"),
+        ([SEVEN, "--steps", "1,,2"], "from 1 to 28"),
+        ([SEVEN, "--network", SEVEN], "not a readable file of weights"),
+    ):
+        assert reference.main([str(word) for word in words]) == 2, words
+        out, err = capsys.readouterr()
+        assert (out, len(err.splitlines())) == ("", 1), words
+        assert said in err

@@ -299,3 +299,18 @@ def test_the_page_and_its_documents_are_announced(tiny_model):
         assert "text/html" in page.headers["content-type"]
         process.terminate()
         assert process.wait(60) == 0
+
+
+def test_no_worker_outlives_its_parent(tiny_model):
+    with serving("--model", str(tiny_model)) as process:
+        url = url_of(process)
+        process.kill()
+
+        def is_gone() -> bool:
+            try:
+                httpx.get(f"{url}/v2/health/live")
+            except httpx.ConnectError:
+                return True
+            return False
+
+        wait_for(is_gone)

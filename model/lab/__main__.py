@@ -1,0 +1,64 @@
+"""Compute one exercise of the sheet and print its numbers as JSON:
+
+python -m model.lab paths --W 0.9 --U 0.8 --V 1.2 --h0 0.5 --x 0.5,-1
+"""
+
+import argparse
+import sys
+
+from model.lab.panels import PANELS, answer, parameters
+
+WHAT = {float: "NUMBER", int: "COUNT", tuple[float, ...]: "NUMBER,NUMBER"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m model.lab", description=__doc__.split(":")[0])
+    panels = parser.add_subparsers(dest="panel", required=True, metavar="PANEL")
+    for panel, function in PANELS.items():
+        summary = (function.__doc__ or "").partition("\n")[0]
+        command = panels.add_parser(
+            panel, help=summary, description=summary, allow_abbrev=False, argument_default=None
+        )
+        for name, of in parameters(panel).items():
+            option = f"--{name.replace('_', '-')}"
+            if of.annotation is bool:
+                command.add_argument(option, dest=name, action="store_const", const="1")
+            else:
+                what = WHAT.get(of.annotation, "NUMBER,NUMBER;NUMBER")
+                command.add_argument(option, dest=name, metavar=what, help=f"({_text(of.default)})")
+    return parser
+
+
+def _text(default: object) -> str:
+    """A default as it would be written."""
+    if isinstance(default, tuple):
+        nested = any(isinstance(part, tuple) for part in default)
+        return (";" if nested else ",").join(map(_text, default)) or "none"
+    return f"{default:g}"
+
+
+def joined(argv: list[str]) -> list[str]:
+    """``--x -1,0.5`` as ``--x=-1,0.5``, as argparse takes what begins with - for an option."""
+    found = []
+    for word in argv:
+        signed = word[:1] == "-" and word[1:2] in set("0123456789.in")
+        if signed and found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def main(argv: list[str]) -> int:
+    given = vars(build_parser().parse_args(joined(argv)))
+    panel = given.pop("panel")
+    try:
+        print(answer(panel, {name: text for name, text in given.items() if text is not None}))
+    except ValueError as error:
+        print(f"python -m model.lab {panel}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
