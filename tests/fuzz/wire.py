@@ -55,7 +55,9 @@ def send(port: int, rng: np.random.Generator, patience: float) -> int | None:
             if b"\r\n\r\n" not in data:  # or its end would be waited for
                 connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(4096)
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:  # closed before all was sent
             return None
     parts = answer.split(b" ", 2)
     return int(parts[1]) if len(parts) > 1 and parts[1][:3].isdigit() else None

@@ -28,6 +28,7 @@ from tests.support.running import (
     serving,
     url_of,
     wait_for,
+    workers_of,
 )
 
 BODY = json.dumps(request(np.full((1, 28, 28), 7))).encode()
@@ -116,7 +117,7 @@ def test_slow_bodies_keep_nobody_out_and_end_by_408(tiny_model):
         slow = [opened.enter_context(socket.create_connection(address)) for _ in range(20)]
         for client in slow:
             client.sendall(post("/classify", size=4) + b"te")
-        answer = httpx.post(f"http://127.0.0.1:{address[1]}{INFER}", content=BODY)
+        answer = httpx.post(f"http://127.0.0.1:{address[1]}{INFER}", content=BODY, timeout=60)
         assert answer.status_code == 200
         for client in slow:
             client.settimeout(60)
@@ -193,7 +194,7 @@ def test_a_signal_loses_no_request_in_flight(tiny_model, number, flags):
         in_flight = [sending(post("/classify", size=4) + b"te") for _ in range(8)]
         # What the workers' event loops have before them is taken in when they answer the last.
         for _ in range(20):
-            httpx.get(f"http://127.0.0.1:{port}/v2")
+            httpx.get(f"http://127.0.0.1:{port}/v2", timeout=60)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
@@ -213,18 +214,22 @@ def is_open(port: int) -> bool:
 
 
 @on_linux
-def test_a_signal_within_the_imports_ends_it_with_0(tiny_model):
-    with serving("--model", str(tiny_model)) as process:
-        status = Path(f"/proc/{process.pid}/status")
+def test_a_signal_within_the_start_ends_it_with_0(tiny_model):
+    for flags in ((), ("--workers", "2")):
+        with serving("--model", str(tiny_model), "--drain-seconds", "600", *flags) as process:
+            if flags:  # while the workers import
+                wait_for(lambda process=process: len(workers_of(process.pid)) == 2)
+            else:
+                wait_for(lambda process=process: catches_sigterm(process.pid))
+            process.terminate()
+            assert process.wait(60) == 0
+            assert process.stdout.read() == ""
+            assert set(process.stderr.read().splitlines()) <= {LATE}
 
-        def is_caught() -> bool:
-            caught = re.search(r"SigCgt:\s*(\w+)", status.read_text())
-            return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
-        wait_for(is_caught)
-        process.terminate()
-        assert process.wait(60) == 0
-        assert process.stdout.read() == process.stderr.read() == ""
+def catches_sigterm(pid: int) -> bool:
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 # --- The start --------------------------------------------------------------------------
@@ -288,8 +293,8 @@ def test_a_start_says_what_its_operator_may_not_have_meant():
 def test_the_page_and_its_documents_are_announced(tiny_model):
     with running("--port", "0", "--model", str(tiny_model)) as process:
         url = url_of(process)
-        assert httpx.get(f"{url}/docs").status_code == 200
-        page = httpx.get(url)
+        assert httpx.get(f"{url}/docs", timeout=60).status_code == 200
+        page = httpx.get(url, timeout=60)
         assert page.status_code == 200
         assert "text/html" in page.headers["content-type"]
         process.terminate()

@@ -1,6 +1,6 @@
 """Stand-ins for a network that answer by a rule one can work out by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Columns:
     The score is the brightness of the image's first pixel.
     """
 
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = field(default_factory=Thresholds)
     has_score: bool = True
 
     @property

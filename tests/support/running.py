@@ -71,7 +71,7 @@ def exchange(port: int, *parts: bytes) -> bytes:
             for part in parts:
                 client.sendall(part)
                 # An answer to somebody else: the server has seen what came before.
-                httpx.get(f"http://127.0.0.1:{port}/v2/health/live")
+                httpx.get(f"http://127.0.0.1:{port}/v2/health/live", timeout=60)
         with suppress(ConnectionError):
             while piece := client.recv(65536):
                 answer += piece
@@ -107,7 +107,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     """Until `condition` holds; while nobody answers it does not."""
     end = time.monotonic() + seconds
     while True:

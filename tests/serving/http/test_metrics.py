@@ -138,7 +138,7 @@ def test_of_two_workers_each_answers_for_both_and_a_dead_one_is_forgotten(tiny_m
         url = url_of(process)
 
         def found() -> dict[str, float]:
-            return samples_of(httpx.get(f"{url}{PATH}").text)
+            return samples_of(httpx.get(f"{url}{PATH}", timeout=60).text)
 
         def workers() -> set[str]:
             return {key.partition('pid="')[2].partition('"')[0] for key in found() if "pid=" in key}
@@ -148,7 +148,7 @@ def test_of_two_workers_each_answers_for_both_and_a_dead_one_is_forgotten(tiny_m
 
         wait_for(lambda: len(workers()) == 2)  # of which one may still have been starting
         for _ in range(20):  # each over a connection of its own: both may get some
-            assert httpx.get(f"{url}/v2").status_code == 200
+            assert httpx.get(f"{url}/v2", timeout=60).status_code == 200
         wait_for(lambda: count() == 20)  # a request counts just after its answer is out
         assert [count() for _ in range(4)] == [20] * 4
         gone = workers_of(process.pid)[0]
