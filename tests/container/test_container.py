@@ -6,9 +6,9 @@ import re
 import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from serving.inference.proto import open_inference_pb2 as messages
-from serving.inference.proto.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.container.conftest import HEALTHY_SECONDS, PICTURE, ROOT, url_of
 from tests.container.engine import EngineError
 

@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from websockets.sync.client import connect
 
-from serving.inference.proto import open_inference_pb2 as messages
-from serving.inference.proto.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.deploy.conftest import answer_of, ask, haproxy
 from tests.support.running import ROOT, free_port, live_server, running, serving, url_of, wait_for
 
