@@ -15,12 +15,12 @@ ENV PIP_NO_CACHE_DIR=1 \
 WORKDIR /build
 COPY deploy/slim.py requirements-api.txt ./
 RUN /pip/bin/pip --python /venv install -r requirements-api.txt \
-    && /venv/bin/python slim.py /venv/lib/python3*/site-packages numpy onnxruntime
+    && /venv/bin/python slim.py /venv/lib/python3*/site-packages fastapi_offline numpy onnxruntime
 
 FROM build-api AS build-page
 COPY requirements-serve.txt ./
 RUN /pip/bin/pip --python /venv install -r requirements-serve.txt \
-    && /venv/bin/python slim.py /venv/lib/python3*/site-packages gradio pandas
+    && /venv/bin/python slim.py /venv/lib/python3*/site-packages gradio hf_xet pandas
 
 # A read-only root cannot keep bytecode, and without it every start compiles. It is taken
 # without a look at the source's time, which some builders change.

@@ -10,11 +10,19 @@ from pathlib import Path
 
 # What goes, and why nobody misses it.
 UNUSED = {
+    "fastapi_offline": {
+        "static/redoc.standalone.js": "shows a second kind of /docs, which is off",
+    },
     "gradio": {
         "media_assets": "pictures, sounds and films for demos",
-        "templates/frontend/static/bokeh": "draws gr.Plot, which the page does not have",
+        "templates/frontend/assets/AltairPlot-*.js": "draws gr.Plot, which the page does not have",
+        "templates/frontend/assets/PlotlyPlot-*.js": "the same",
+        "templates/frontend/static/bokeh": "the same",
         "templates/frontend/static/ffmpeg": "cuts films in gr.Video, which the page does not have",
         "templates/node": "draws pages in a Node server; ours are drawn in the browser",
+    },
+    "hf_xet": {
+        "hf_xet*.so": "fetches networks from a hub, and nobody does",
     },
     "numpy": {
         "**/tests": "tests",

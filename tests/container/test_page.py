@@ -6,7 +6,7 @@ import re
 import pytest
 from gradio_client import Client
 
-from tests.browser.conftest import browser, open_page  # noqa: F401
+from tests.browser.conftest import browser, open_page, tabs  # noqa: F401
 from tests.browser.pen import SEVEN, digit, draw, watch
 from tests.container.conftest import PICTURE, url_of
 
