@@ -33,7 +33,7 @@ class ModelError(Exception):
 
 
 def open_session(
-    model: Path | bytes, name: Path | str | None = None, threads: int = 1
+    model: Path | bytes, name: Path | str | None = None, threads: int = 1, arena: bool = True
 ) -> ort.InferenceSession:
     """Open an ONNX file, or its bytes.
 
@@ -41,6 +41,7 @@ def open_session(
         model: what to open.
         name: for the error's message; else `model`, a path.
         threads: threads of one inference.
+        arena: keep the memory of an inference for the next one.
 
     Raises:
         ModelError: ONNX Runtime cannot read it.
@@ -48,6 +49,7 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = arena
     # Spinning threads fight over shared cores: the rate then jumps by a factor of two.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong becomes our own line
@@ -92,7 +94,10 @@ class Predictor:
         self.card = read_card(self.path)
         self.thresholds = self._read_thresholds()
         self.sha256 = self._check_hash(self.path)
-        self._session = open_session(self.path if graph is None else graph, self.path, threads)
+        source = self.path if graph is None else graph
+        self._session = open_session(source, self.path, threads)
+        # Both at once: the file may be another one later.
+        self._large_session = open_session(source, self.path, threads, arena=False)
         self.inputs = self._session.get_inputs()
         self.outputs = self._session.get_outputs()
         self.output_names = [output.name for output in self.outputs]
@@ -198,12 +203,8 @@ class Predictor:
         """
         names = self.output_names if outputs is None else outputs
         images = np.ascontiguousarray(images, dtype=np.float32)
-        how = None
-        if len(images) > _KEPT_BATCH:
-            how = ort.RunOptions()
-            how.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        results = self._session.run(names, {signature.IMAGES: images}, how)
-        return dict(zip(names, results, strict=True))
+        session = self._large_session if len(images) > _KEPT_BATCH else self._session
+        return dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
 
     def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         """Read pictures in one inference; the network is not asked about those without ink."""
