@@ -36,9 +36,11 @@ def nginx(folder, path: str, settings: str):
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(url))
-        yield url
-        process.terminate()
+        try:
+            wait_for(lambda: httpx.get(url))
+            yield url
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
