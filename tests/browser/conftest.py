@@ -3,6 +3,7 @@ uncaught exception and on a request that leaves this machine."""
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,18 +25,26 @@ class Server:
     """`python -m serving`, which can be killed and started again at the same address."""
 
     def __init__(self, model: Path | None = None, *flags: str):
-        self.flags = [*flags, *(["--model", str(model)] if model else [])]
+        self.model = model
+        self.flags = [*flags]
         self.port = "0"
         self.start()
 
     def start(self) -> None:
         self._end = ExitStack()
-        server = running("--port", self.port, *self.flags, stderr=None)
+        model = ["--model", str(self.model)] if self.model else []
+        server = running("--port", self.port, *model, *self.flags, group=True, stderr=None)
         self.process = self._end.enter_context(server)
         self.url = url_of(self.process)
         self.port = self.url.rpartition(":")[2]
 
+    def signal(self, number: int) -> None:
+        """To the process and to its worker."""
+        os.killpg(self.process.pid, number)
+
     def kill(self) -> None:
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
         self._end.close()
 
 
@@ -97,7 +106,8 @@ class Tab:
         self.troubles = []
         page.unroute_all(behavior="ignoreErrors")
         page.mouse.up()
-        page.evaluate("localStorage.clear()")
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
         page.goto("about:blank")
         page.set_viewport_size(self._options["viewport"])
         media = {name: self._options.get(name) for name in ("color_scheme", "reduced_motion")}

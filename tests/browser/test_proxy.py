@@ -36,9 +36,11 @@ def nginx(folder, path: str, settings: str):
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(url))
-        yield url
-        process.terminate()
+        try:
+            wait_for(lambda: httpx.get(url))
+            yield url
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def below(tmp_path):
 
 def test_below_a_path_everything_is_found(open_page, browser, below):
     for url in below:
-        page = open_page(url)
+        page = open_page(url, allowed="WebSocket connection|net::")
         watch(page)
         draw(page, SEVEN)
         assert digit(page) == "7"
@@ -73,7 +75,7 @@ def test_at_another_port_the_page_says_what_mends_it(open_page, tmp_path):
     server = Server()
     passed = f"proxy_pass {server.url}; proxy_set_header Host $host;"
     with nginx(tmp_path, "/", passed) as url:
-        page = open_page(url, wait=False, allowed="WebSocket connection")
+        page = open_page(url, wait=False, allowed="WebSocket connection|net::")
         alert = page.locator(".alert-text", has_text="another site")
         alert.wait_for()
         assert f"start it with --cors-origins {url}" in alert.inner_text()
@@ -81,7 +83,7 @@ def test_at_another_port_the_page_says_what_mends_it(open_page, tmp_path):
         server.kill()
         server.flags += ["--cors-origins", url]
         server.start()
-        page = open_page(url)
+        page = open_page(url, allowed="WebSocket connection|net::")
         watch(page)
         draw(page, SEVEN)
         assert digit(page) == "7"

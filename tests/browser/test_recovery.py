@@ -107,7 +107,7 @@ def test_a_server_that_hangs_is_told_and_can_be_tried_at_any_time(open_page, own
     watch(page)
     attempts = []
     page.on("websocket", lambda _: attempts.append(1))
-    own_server.process.send_signal(signal.SIGSTOP)
+    own_server.signal(signal.SIGSTOP)
     first, *rest = places(page, SEVEN)
     page.mouse.move(*first)
     page.mouse.down()
@@ -122,7 +122,7 @@ def test_a_server_that_hangs_is_told_and_can_be_tried_at_any_time(open_page, own
         page.get_by_role("button", name="Try now").click()
         page.wait_for_timeout(300)
         assert len(attempts) == before + tries
-    own_server.process.send_signal(signal.SIGCONT)
+    own_server.signal(signal.SIGCONT)
     alert.wait_for(state="hidden", timeout=4000)
     settle(page)
     assert digit(page) == "7"

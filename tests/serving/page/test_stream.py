@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from model import signature
 from model.images.preprocess import preprocess
 from model.images.strokes import render
+from model.prediction import prepare_strokes
 from model.predictor import Predictor
 from serving.inference.models import Models
 from serving.page import stream
@@ -131,7 +132,7 @@ def test_as_much_ink_as_is_allowed_is_read():
 
 
 def test_a_refused_drawing_does_not_reach_the_brush(client, monkeypatch):
-    monkeypatch.setattr(stream, "render", lambda _: pytest.fail("rendered"))
+    monkeypatch.setattr(stream, "prepare_strokes", lambda _: pytest.fail("rendered"))
     with client.websocket_connect(stream.PATH) as socket:
         socket.send_bytes(message(ZIGZAG, sequence=9))
         answer = socket.receive_json()
@@ -308,9 +309,9 @@ def test_a_large_drawing_holds_up_no_other_stream(client, monkeypatch, large):
     def slow(strokes):
         if len(strokes[0]) == len(large[0]):
             assert may_end.wait(30)
-        return render(strokes)
+        return prepare_strokes(strokes)
 
-    monkeypatch.setattr(stream, "render", slow)
+    monkeypatch.setattr(stream, "prepare_strokes", slow)
     with (
         client.websocket_connect(stream.PATH) as slow_one,
         client.websocket_connect(stream.PATH) as other,
