@@ -16,8 +16,8 @@ pytestmark = pytest.mark.browser
 HINT = ".origin"
 # Surprises, reproducible: every template varied by a generator of our own.
 SURPRISES = """async (times) => {
-  const from = (path) => new URL(`live/${path}`, document.baseURI).href;
-  const { vary } = await import(from("hand.js"));
+  const from = (path) => new URL(`live/drawing/${path}`, document.baseURI).href;
+  const { vary } = await import(from("examples.js"));
   const [plain, others] = await Promise.all(
     ["digits.json", "ways.json"].map(async (path) => (await fetch(from(path))).json()),
   );
