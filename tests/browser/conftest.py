@@ -112,8 +112,6 @@ class Tab:
         page.set_viewport_size(self._options["viewport"])
         media = {name: self._options.get(name) for name in ("color_scheme", "reduced_motion")}
         page.emulate_media(**{name: value for name, value in media.items() if value})
-        if "permissions" not in self._options:
-            self._context.clear_permissions()
         return troubles
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.browser
 HINT = ".origin"
 # Surprises, reproducible: every template varied by a generator of our own.
 SURPRISES = """async (times) => {
-  const from = (path) => new URL(`live/${path}`, document.baseURI).href;
-  const { vary } = await import(from("hand.js"));
+  const from = (path) => new URL(`live/drawing/${path}`, document.baseURI).href;
+  const { vary } = await import(from("examples.js"));
   const [plain, others] = await Promise.all(
     ["digits.json", "ways.json"].map(async (path) => (await fetch(from(path))).json()),
   );
@@ -182,7 +182,7 @@ def test_examples_that_cannot_be_fetched_are_told_and_asked_for_again(open_page,
     watch(page)
     page.route("**/live/drawing/ways.json", lambda route: route.fulfill(status=503, body=""))
     page.reload()
-    page.wait_for_function("document.querySelector('.digit')?.textContent")
+    page.locator(".scanline > .answer .digit", has_text="3").wait_for()
     watch(page)
     page.keyboard.press("8")
     page.get_by_text("examples could not be loaded").wait_for()

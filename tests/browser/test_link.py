@@ -47,7 +47,7 @@ def varint(number: int) -> bytes:
 
 
 def ink(strokes) -> str:
-    """Strokes, points in 1/4096 of the pad, as `fragment.js` documents it."""
+    """Strokes, points in 1/4096 of the pad, as `link.js` documents it."""
     data, last = varint(len(strokes)), (0, 0)
     for stroke in strokes:
         data += varint(len(stroke))
@@ -368,8 +368,8 @@ def test_the_worst_drawing_fits_and_comes_back_exactly(page):
     length, back = page.evaluate(
         """async (strokes) => {
           const file = (name) => import(new URL(`live/${name}.js`, document.baseURI).href);
-          const { readFragment, writeFragment } = await file("fragment");
-          const { onGrid } = await file("protocol");
+          const { readFragment, writeFragment } = await file("export/link");
+          const { onGrid } = await file("core/protocol");
           const limits = { points: 5000, strokes: 100, length: 50 };
           const state = { model: "m", layer: 1, row: null, options: [], isExample: false };
           const text = await writeFragment({ ...state, drawing: { strokes } });

@@ -35,6 +35,7 @@ def test_svg_has_texts_cells_and_the_themes_colours(open_page, server, tmp_path)
         page = open_page(server.url, color_scheme=scheme)
         watch(page)
         draw(page, SEVEN)
+        page.locator(".why-panel h2", has_text="Why 7").wait_for()
         page.keyboard.press("ArrowDown")
         root = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
         assert root.find(f"{SVG}rect").get("fill") == background

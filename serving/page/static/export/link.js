@@ -81,7 +81,7 @@ const LONGEST_OPTION = 100;
 const OWN = ["model", "layer", "row", "example", "ink", "image"];
 
 /** The text is no state of this page, or not a whole one. */
-class LinkError extends Error {}
+export class LinkError extends Error {}
 
 /** The address that reopens what `app` shows now. */
 export async function linkTo(app) {
@@ -99,7 +99,7 @@ export async function linkTo(app) {
 }
 
 /** @param state {model, layer, row (0 for the first, or null), options, isExample, drawing} */
-async function writeFragment({ model, layer, row, options, isExample, drawing }) {
+export async function writeFragment({ model, layer, row, options, isExample, drawing }) {
   const fields = new URLSearchParams({ model });
   if (layer !== 1) fields.set("layer", layer);
   if (row !== null) fields.set("row", row + 1);
@@ -115,7 +115,7 @@ async function writeFragment({ model, layer, row, options, isExample, drawing })
  * @param limits of the server's config
  * @throws {LinkError}
  */
-async function readFragment(text, { steps, pixels, limits }) {
+export async function readFragment(text, { steps, pixels, limits }) {
   if (!text) return null;
   if (text.length > LONGEST) throw new LinkError("too long");
   const fields = new URLSearchParams(text);
