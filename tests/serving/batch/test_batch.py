@@ -329,4 +329,4 @@ def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, ca
     monkeypatch.setenv("SCANLINE_MODEL", " ")
     with pytest.raises(SystemExit, match="2"):
         main(command)
-    assert "SCANLINE_MODEL: a value is needed" in capsys.readouterr().err
+    assert "SCANLINE_MODEL: a file or folder is needed" in capsys.readouterr().err
