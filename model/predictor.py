@@ -4,7 +4,7 @@ The only module that opens an ONNX Runtime session.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -244,3 +244,35 @@ def read_card(path: Path) -> dict[str, Any]:
         return cards.read(cards.card_path(path))
     except ValueError as error:
         raise ModelError(str(error)) from error
+
+
+def find(paths: Iterable[Path]) -> dict[str, Path]:
+    """Network files by name, a file's name without ``.onnx``.
+
+    Args:
+        paths: network files, and folders whose ``.onnx`` files all count: `DEFAULT` first,
+            then by name. A file that comes up again counts once.
+
+    Raises:
+        ModelError: a folder without networks, two networks of the same name, or no path at all.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        for file in _in_folder(path) if path.is_dir() else [path]:
+            known = found.setdefault(file.stem, file)
+            if known.resolve() != file.resolve():
+                raise ModelError(
+                    f"two networks are called {file.stem!r}: {known} and {file}; rename one"
+                )
+    if not found:
+        raise ModelError("no model: give --model an .onnx file, or a folder of them")
+    return found
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.onnx"), key=lambda file: (file.stem != DEFAULT, file.stem))
+    if not files:
+        raise ModelError(
+            f"no model at {folder}: it must hold .onnx files, made by `python -m model.export`"
+        )
+    return files

@@ -125,7 +125,7 @@ class Application:
         app = finish_reading(RequestLog(app, self.metrics, self.api.routes))
         if settings.root_path:
             app = _below(settings.root_path, app)
-        return _behind_proxies(settings.forwarded_allow_ips.split(","), app)
+        return wrap_asgi_with_proxy_headers(app, settings.forwarded_allow_ips)
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -171,21 +171,12 @@ def _below(root: str, app: ASGIApp) -> ASGIApp:
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             scope["root_path"] = root
+            if scope["type"] == "http" and scope["path"] == root:
+                await RedirectResponse(f"{root}/")(scope, receive, send)
+                return
             if scope["path"].startswith(f"{root}/"):
                 scope["path"] = scope["path"].removeprefix(root)
         await app(scope, receive, send)
-
-    return asked
-
-
-def _behind_proxies(trusted: list[str], app: ASGIApp) -> ASGIApp:
-    """`app`, which takes the client's address and scheme from what a trusted proxy says."""
-    forwarded = wrap_asgi_with_proxy_headers(app, trusted)
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = scope.get("headers", ())
-        told = any(name.startswith(b"x-forwarded-") for name, _ in headers)
-        await (forwarded if told else app)(scope, receive, send)
 
     return asked
 

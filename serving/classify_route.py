@@ -21,10 +21,10 @@ PATH = "/classify"
 
 
 def add_classify(
-    app: FastAPI, models: Models, settings: Settings, pool: Executor, watch: Metrics
+    app: FastAPI, models: Models, settings: Settings, pool: Executor, metrics: Metrics
 ) -> None:
     """Add the route to `app`; `pool` decodes and reads the pictures."""
-    decoded = partial(watch.decoded, PATH)
+    decoded = partial(metrics.decoded, PATH)
     name = models.default.name
 
     @app.post(
@@ -59,14 +59,14 @@ def add_classify(
         predictor = models.choose(model)
         request.scope[MODEL] = predictor.name
         files = await image_files(request, settings.max_batch)
-        computed = partial(watch.inferred, predictor.name)
+        computed = partial(metrics.inferred, predictor.name)
         work = partial(classify, files, predictor, settings.max_pixels, decoded, computed)
         results = await asyncio.get_running_loop().run_in_executor(pool, work)
         if len(results) == 1 and isinstance(results[0], PictureError):
             raise results.pop()  # which must not hold itself
         for result in results:
             if isinstance(result, dict) and result["rejected"]:
-                watch.rejected(predictor.name, result["reason"])
+                metrics.rejected(predictor.name, result["reason"])
         return json_answer(
             {
                 "model": predictor.name,

@@ -9,16 +9,19 @@ import contextlib
 import gc
 import http.client
 import logging
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
-from multiprocessing import SimpleQueue
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from granian import Granian
@@ -34,6 +37,8 @@ from serving.settings import Settings, unknown_variables
 IDLE_SECONDS = 60
 _HEAD_BYTES = 64 * 1024  # of a request
 
+# Granian takes workers that end within 5.5 s of their start for a crash loop, and ends.
+_RETRY_SECONDS = 10
 _PARENT_SECONDS = 1  # between two looks whether a worker's parent is still there
 
 _LOG = logging.getLogger("scanline")
@@ -60,7 +65,7 @@ def serve(settings: Settings) -> None:
     port = _free(settings.host, settings.port, "--port")
     if settings.grpc_port:
         _free(settings.host, settings.grpc_port, "--grpc-port")
-    failures: SimpleQueue[str] = SimpleQueue()
+    failures, has_started = multiprocessing.SimpleQueue(), multiprocessing.Event()
     with _metrics_folder() if settings.workers > 1 else contextlib.nullcontext():
         server = Granian(
             "serving",  # only a name: `_load` makes the application
@@ -86,19 +91,21 @@ def serve(settings: Settings) -> None:
             os.register_at_fork(
                 after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL)
             )
-        waiting = threading.Thread(target=_announce, args=(settings, port), daemon=True)
-        server.on_startup(waiting.start)
+        announce = partial(_announce, settings, port, has_started)
+        server.on_startup(threading.Thread(target=announce, daemon=True).start)
+        load = partial(_load, settings, failures, has_started)
         try:
-            server.serve(target_loader=partial(_load, settings, failures), wrap_loader=False)
+            server.serve(target_loader=load, wrap_loader=False)
         finally:
             if not failures.empty():
                 raise StartError(failures.get())
 
 
-def _load(settings: Settings, failures: SimpleQueue) -> Any:
+def _load(settings: Settings, failures: SimpleQueue, has_started: Event) -> Any:
     """Make a worker's application. What it needs is not imported before: the parent stays small.
 
-    A network that cannot be used ends the parent, which tells the first of `failures`.
+    A network that cannot be used ends the parent, which tells the first of `failures`; but once
+    the server `has_started`, only this worker, which is tried again.
     """
     from model.predictor import ModelError
     from serving.app import create_app
@@ -109,6 +116,10 @@ def _load(settings: Settings, failures: SimpleQueue) -> Any:
     try:
         app = create_app(Models(settings.model), settings)
     except ModelError as error:
+        if has_started.is_set():
+            _LOG.error("%s", error)
+            time.sleep(_RETRY_SECONDS)
+            sys.exit(1)
         failures.put(str(error))
         os.kill(os.getppid(), signal.SIGTERM)
         while True:
@@ -148,11 +159,12 @@ def _free(host: str, port: int, flag: str) -> int:
         ) from error
 
 
-def _announce(settings: Settings, port: int) -> None:
+def _announce(settings: Settings, port: int, has_started: Event) -> None:
     """Print where the server is, once it answers."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     while not _is_ready(host, port):
         time.sleep(0.02)
+    has_started.set()
     grpc = f", gRPC on port {settings.grpc_port}" if settings.grpc_port else ""
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{shown}:{port}{settings.root_path}"

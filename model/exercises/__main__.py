@@ -5,6 +5,7 @@ python -m model.exercises --seed 17 --moodle quiz.xml
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def main(argv: list[str]) -> int:
         "--variants", type=int, default=1, metavar="N", help="of each question, seeds SEED.. (1)"
     )
     options = parser.parse_args(argv)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     try:
         if options.variants < 1:
             raise ValueError(f"--variants must be at least 1, not {options.variants}")

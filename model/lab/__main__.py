@@ -4,6 +4,7 @@ python -m model.lab paths --W 0.9 --U 0.8 --V 1.2 --h0 0.5 --x 0.5,-1
 """
 
 import argparse
+import signal
 import sys
 
 from model.lab.panels import PANELS, answer, parameters
@@ -50,6 +51,8 @@ def joined(argv: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     given = vars(build_parser().parse_args(joined(argv)))
     panel = given.pop("panel")
     try:

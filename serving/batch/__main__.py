@@ -26,10 +26,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.files import PART, atomic
-from model.predictor import ModelError
+from model.predictor import ModelError, find
 from serving.batch.inputs import Input, InputError, Item, open_input
 from serving.batch.table import COLUMNS, Reader, Rows, start_worker, work
-from serving.inference.models import find
 from serving.settings import Parser, Settings, paths, variable_of, whole
 
 STOPPED = 130

@@ -1,22 +1,7 @@
 """What an operator can watch at ``GET /metrics``, in Prometheus' text format.
 
 Units are seconds, as Prometheus wants them, and histograms stand where Triton has sums in
-microseconds. Beside each name what comes nearest in Triton (``nv_inference_...``) and in KServe's
-model server:
-
-==================================  ==============================================================
-``scanline_requests_total``         ``request_success``, ``request_failure``
-``scanline_request_seconds``        ``request_duration_us``
-``scanline_preprocess_seconds``     ``compute_input_duration_us``; ``request_preprocess_seconds``
-``scanline_predict_seconds``        ``compute_infer_duration_us``; ``request_predict_seconds``
-``scanline_images_total``           ``count``
-``scanline_executions_total``       ``exec_count``
-``scanline_requests_in_flight``     ``pending_request_count``
-``scanline_requests_shed_total``    ``request_failure{reason="REJECTED"}``
-==================================  ==============================================================
-
-Two differ: a prediction is timed once for each batch, not for each request in it, and the label
-that Triton calls ``model`` (KServe: ``model_name``) is ``model`` here.
+microseconds. docs/operate.md has the names, beside Triton's and KServe's.
 
 Several worker processes write into one folder, which `serving.server` makes before the first of
 them starts, and each answers for all.
@@ -181,11 +166,11 @@ class Metrics:
         return encode(registry), content_type
 
 
-def add_route(app: FastAPI, watch: Metrics) -> None:
+def add_route(app: FastAPI, metrics: Metrics) -> None:
     """Answer ``GET /metrics``; /docs, which shows what clients call, has it not."""
 
     def scrape(request: Request) -> Response:  # not async: it reads the other workers' files
-        content, content_type = watch.render(request.headers.get("accept", ""))
+        content, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(content, media_type=content_type)
 
     app.add_route(PATH, scrape, include_in_schema=False)

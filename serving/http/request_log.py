@@ -20,9 +20,11 @@ import orjson
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http import logs, metrics
+from serving.http import logs
 from serving.http.auth import KEY_NAME
 from serving.http.health import is_health
+from serving.http.metrics import PATH as METRICS_PATH
+from serving.http.metrics import Metrics
 
 UNMATCHED = "unmatched"  # the route of what no route has taken
 CLIENT_GONE = 499  # nginx's code for an answer that nobody waited for
@@ -44,13 +46,13 @@ class RequestLog:
 
     Args:
         app: the application.
-        watch: gets the counts and times.
+        metrics: gets the counts and times.
         routes: of the application; their paths stand in metrics.
     """
 
-    def __init__(self, app: ASGIApp, watch: metrics.Metrics, routes: Iterable[BaseRoute]):
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Iterable[BaseRoute]):
         self._app = app
-        self._watch = watch
+        self._metrics = metrics
         self._routes = [
             route for route in routes if isinstance(route, Route) and ":path}" not in route.path
         ]
@@ -69,7 +71,7 @@ class RequestLog:
         # Not reset: what is logged further out, after an exception, belongs to this request too.
         logs.request_id.set(header[1].decode())
         path = scope["path"]
-        is_quiet = path == metrics.PATH or is_health(path)
+        is_quiet = path == METRICS_PATH or is_health(path)
         status = size = 0
         error: dict[str, str] = {}
 
@@ -86,7 +88,7 @@ class RequestLog:
             await send(event)
 
         if not is_quiet:
-            self._watch.in_flight.inc()
+            self._metrics.in_flight.inc()
         started = time.perf_counter()
         try:
             await self._app(scope, receive, watched)
@@ -97,11 +99,11 @@ class RequestLog:
             seconds = time.perf_counter() - started
             status = status or CLIENT_GONE
             route = self._route(scope)
-            self._watch.answered(route, status, seconds)
+            self._metrics.answered(route, status, seconds)
             if not is_quiet:
-                self._watch.in_flight.dec()
+                self._metrics.in_flight.dec()
                 if status == OVERLOAD:
-                    self._watch.shed(status)
+                    self._metrics.shed(status)
                 if writes_lines():
                     more = {"bytes": size, **facts(scope), **error}
                     _write_line(scope["method"], path, route, status, seconds, more)
@@ -124,10 +126,10 @@ class RequestLog:
             if event["type"] == "websocket.send":
                 if event.get("bytes") is not None:
                     drawings += 1
-                    self._watch.drawn(time.perf_counter() - arrived)
+                    self._metrics.drawn(time.perf_counter() - arrived)
             elif event["type"] == "websocket.accept":
                 status = ACCEPTED_HANDSHAKE
-                self._watch.live_connections.inc()
+                self._metrics.live_connections.inc()
                 event["headers"] = [*event.get("headers", ()), header]
             await send(event)
 
@@ -138,9 +140,9 @@ class RequestLog:
             raise
         finally:
             if status == ACCEPTED_HANDSHAKE:
-                self._watch.live_connections.dec()
+                self._metrics.live_connections.dec()
             route = self._route(scope)
-            self._watch.connected(route, status)
+            self._metrics.connected(route, status)
             if writes_lines():
                 seconds = time.perf_counter() - started
                 more = {"drawings": drawings, **facts(scope)}

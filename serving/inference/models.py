@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from model.predictor import DEFAULT, ModelError, Predictor, read_card
+from model.predictor import Predictor, find, read_card
 from serving.http.errors import RequestError
 
 
@@ -29,7 +29,7 @@ class Models(Mapping[str, Predictor]):
     which a start need not wait for.
 
     Args:
-        paths: see `find`.
+        paths: see `model.predictor.find`.
 
     Raises:
         ModelError: see `find` and `Predictor`; a network of a folder that cannot be used raises
@@ -97,35 +97,3 @@ class Models(Mapping[str, Predictor]):
     def cards(self) -> Mapping[str, dict[str, Any]]:
         """The card of each network, loaded or not; empty where it has none."""
         return self._cards
-
-
-def find(paths: Iterable[Path]) -> dict[str, Path]:
-    """Network files by name, a file's name without ``.onnx``.
-
-    Args:
-        paths: network files, and folders whose ``.onnx`` files all count: `DEFAULT` first,
-            then by name. A file that comes up again counts once.
-
-    Raises:
-        ModelError: a folder without networks, two networks of the same name, or no path at all.
-    """
-    found: dict[str, Path] = {}
-    for path in paths:
-        for file in _in_folder(path) if path.is_dir() else [path]:
-            known = found.setdefault(file.stem, file)
-            if known.resolve() != file.resolve():
-                raise ModelError(
-                    f"two networks are called {file.stem!r}: {known} and {file}; rename one"
-                )
-    if not found:
-        raise ModelError("no model: give --model an .onnx file, or a folder of them")
-    return found
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.onnx"), key=lambda file: (file.stem != DEFAULT, file.stem))
-    if not files:
-        raise ModelError(
-            f"no model at {folder}: a folder must hold .onnx files, made by `make export`"
-        )
-    return files

@@ -210,14 +210,6 @@ def test_engines_are_given_what_the_export_writes():
     assert "--model-repository=/models" in SERVICES["triton"]["command"]
 
 
-def test_commands_of_the_page_name_files_that_are_there():
-    text = (DEPLOY / "README.md").read_text()
-    named = set(re.findall(r"(?<![\w/.])(?:deploy|tests|model/release)/[\w./-]*\w", text))
-    assert named
-    for path in named:
-        assert (ROOT / path).exists(), path
-
-
 def test_rays_test_requirements_are_the_projects():
     lines = (DEPLOY / "ray" / "requirements-test.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -165,7 +165,7 @@ def test_what_the_service_is_told(stand_in):
             )
             assert fields["x-forwarded-for"] == "127.0.0.1"
             assert fields["x-forwarded-proto"] == "http"
-        for path in ("/metrics", "/metrics/", "/%6Detrics", "/metrics?x"):
+        for path in ("/metrics", "/metrics/", "/%6Detrics", "/metrics?x", "/below/metrics"):
             assert client.get(path).status_code == 403
 
 

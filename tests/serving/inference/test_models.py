@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from model.predictor import RELEASE, ModelError
+from model.predictor import RELEASE, ModelError, find
 from serving.inference import models
-from serving.inference.models import Models, UnknownModelError, find
+from serving.inference.models import Models, UnknownModelError
 from serving.settings import Settings
 from tests.conftest import save_tiny_model
 
