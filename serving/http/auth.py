@@ -76,7 +76,7 @@ class KeyGuard:
         self._is_waiting = is_waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].startswith("/v2/health/"):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -95,12 +95,12 @@ class KeyGuard:
     async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await refuse(scope, send, 401, _NO_KEY)
-        elif not is_health(scope["path"]):
+        elif scope["method"] not in ("GET", "HEAD") or not is_health(scope["path"]):
             refusal = json_answer({"error": _NO_KEY}, 401)
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
             await refusal(scope, receive, send)
-        elif self._is_waiting(READINESS.fullmatch(scope["path"])["model"]):
+        elif (asked := READINESS.fullmatch(scope["path"])) and self._is_waiting(asked["model"]):
             await json_answer({"error": _NOT_READY}, 503)(scope, receive, send)
         else:
             await self._app(scope, receive, _wordless(send))

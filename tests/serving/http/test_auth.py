@@ -99,6 +99,8 @@ def test_keys_guard_all_but_health_checks(guarded):
         ("GET", "/nothing"),
         ("GET", "/v2/models/ready"),  # a network of that name is no health check
         ("GET", "/v2/models/ready/versions/ready"),
+        ("POST", "/v2/health/live"),  # it has a body, which would be read
+        ("POST", f"{model}/ready"),
     ):
         assert guarded.request(method, path).status_code == 401, path
         assert guarded.request(method, path, headers={"x-api-key": KEYS[0]}).status_code != 401
