@@ -5,10 +5,10 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,7 +89,7 @@ class KeyGuard:
             return
         scope[KEY_NAME] = name
         if by_password and scope["type"] == "http":
-            send = _with_cookie(send, self._keys.token(name), scope["scheme"] == "https")
+            send = _with_cookie(scope, send, self._keys.token(name))
         await self._app(scope, receive, send)
 
     async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,16 +170,13 @@ def given_key(headers: Headers) -> tuple[bool, bytes]:
 
 
 def _cookie(headers: Headers) -> bytes:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-    except CookieError:
-        return b""
-    return found.value.encode() if found else b""
+    return cookie_parser(headers.get("cookie", "")).get(_COOKIE, "").encode()
 
 
-def _with_cookie(send: Send, token: bytes, is_secure: bool) -> Send:
-    cookie = b"%b=%b; Path=/; HttpOnly; SameSite=Strict" % (_COOKIE.encode(), token)
-    cookie += b"; Secure" if is_secure else b""
+def _with_cookie(scope: Scope, send: Send, token: bytes) -> Send:
+    path = scope.get("root_path", "").encode()
+    cookie = b"%b=%b; Path=%b/; HttpOnly; SameSite=Strict" % (_COOKIE.encode(), token, path)
+    cookie += b"; Secure" if scope["scheme"] == "https" else b""
 
     async def send_cookie(event: Message) -> None:
         if event["type"] == "http.response.start":

@@ -142,6 +142,15 @@ def test_a_password_becomes_a_cookie_that_ends_with_its_key(guarded, tiny_model)
         assert client.get("/v2").status_code == 401
 
 
+def test_other_applications_cookies_do_no_harm_and_get_none_of_ours(tiny_model):
+    with client_of([tiny_model], api_key=KEYS, root_path="/scanline") as client:
+        cookie = client.get("/v2", headers=basic(KEYS[0])).headers["set-cookie"]
+        assert "; Path=/scanline/;" in cookie
+        client.cookies.clear()
+        cookies = f'pref={{"a":1}}; ü; {cookie.partition(";")[0]}'
+        assert client.get("/v2", headers={"cookie": cookies.encode()}).status_code == 200
+
+
 def test_a_bearer_gets_no_cookie(guarded):
     answer = guarded.get("/v2", headers={"authorization": "Bearer new-key"})
     assert "set-cookie" not in answer.headers
