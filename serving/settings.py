@@ -75,6 +75,8 @@ def _keys(entries: Sequence[str]) -> tuple[Key, ...]:
                 "with commas between"
             )
         keys.append(key)
+    if not len({key.name for key in keys}) == len(set(keys)) == len(keys):
+        raise ValueError("each key and each name is needed once: one stands there twice")
     return tuple(keys)
 
 

@@ -32,10 +32,7 @@ class Keys:
 
     def __init__(self, names: Mapping[str, str]):
         self._names = {key.encode(): name for key, name in names.items()}
-        self._tokens = {
-            hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode(): name
-            for key, name in self._names.items()
-        }
+        self._tokens = {_token(key): name for key, name in self._names.items()}
 
     def name_of(self, key: bytes) -> str | None:
         """The name of `key`; None where it is not one of them."""
@@ -45,9 +42,10 @@ class Keys:
         """The same for what a browser keeps in place of a key."""
         return _find(self._tokens, token)
 
-    def token(self, name: str) -> bytes:
-        """What a browser may keep in place of the key called `name`."""
-        return next(token for token, known in self._tokens.items() if known == name)
+
+def _token(key: bytes) -> bytes:
+    """What a browser may keep in place of `key`."""
+    return hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode()
 
 
 def _find(names: Mapping[bytes, str], given: bytes) -> str | None:
@@ -89,7 +87,7 @@ class KeyGuard:
             return
         scope[KEY_NAME] = name
         if by_password and scope["type"] == "http":
-            send = _with_cookie(scope, send, self._keys.token(name))
+            send = _with_cookie(scope, send, _token(given))
         await self._app(scope, receive, send)
 
     async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:

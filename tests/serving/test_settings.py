@@ -101,6 +101,10 @@ def test_keys_have_names_and_stay_unsaid(capsys):
     assert "first" not in repr(settings)
     for wrong in ("secret one", "secret,", "secret,näme=secret", "ci=secret one"):
         assert "secret" not in failure([], {"SCANLINE_API_KEY": wrong}, capsys)
+    for twice in ("a=secret,a=other", "a=secret,b=secret", "secret,key-1=other"):
+        line = failure([], {"SCANLINE_API_KEY": twice}, capsys)
+        assert "twice" in line
+        assert "secret" not in line
     assert "secret" not in failure(["--api-key", "secret"], {}, capsys)
 
 
