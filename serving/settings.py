@@ -61,11 +61,19 @@ def _root_path(value: str) -> str:
     return "/" + "/".join(parts)
 
 
+# A key without a name that ends in "=" is this; "ci=$KEY" without that variable must not be.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}==|[A-Za-z0-9+/_-]{33,}=")
+
+
 def _keys(entries: Sequence[str]) -> tuple[Key, ...]:
     keys = []
     unnamed = count(1)
     for entry in entries:
         named = re.fullmatch(r"([A-Za-z0-9_-]{1,32})=(.*[^=].*)", entry)
+        if not named and entry.endswith("=") and not _BASE64.fullmatch(entry):
+            raise ValueError(
+                "a key is needed after NAME=; one that itself ends in = needs a name: NAME=KEY"
+            )
         key = Key(named[2] if named else entry)
         key.name = named[1] if named else f"key-{next(unnamed)}"
         if not re.fullmatch(r"[\x21-\x7e]+", key):

@@ -94,13 +94,18 @@ def test_a_wrong_value_is_told_in_one_line_that_names_the_culprit(capsys):
 
 
 def test_keys_have_names_and_stay_unsaid(capsys):
-    given = "ci=first,second==,a/b=c,page-2=d=="
+    second = "c2Vjb25kIHNlY29uZA=="  # Base64
+    given = f"ci=first,{second},a/b=c,page-2=d=="
     settings = Settings.parse([], {"SCANLINE_API_KEY": given})
-    assert settings.api_key == ("first", "second==", "a/b=c", "d==")
+    assert settings.api_key == ("first", second, "a/b=c", "d==")
     assert [*settings.key_names.values()] == ["ci", "key-1", "key-2", "page-2"]
     assert "first" not in repr(settings)
     for wrong in ("secret one", "secret,", "secret,näme=secret", "ci=secret one"):
         assert "secret" not in failure([], {"SCANLINE_API_KEY": wrong}, capsys)
+    for empty in ("ci=", "ci=,secret", "secret,ci= ", "ci==", "a.b/c=", "x" * 32 + "="):
+        line = failure([], {"SCANLINE_API_KEY": empty}, capsys)
+        assert "NAME=" in line
+        assert "secret" not in line
     for twice in ("a=secret,a=other", "a=secret,b=secret", "secret,key-1=other"):
         line = failure([], {"SCANLINE_API_KEY": twice}, capsys)
         assert "twice" in line
