@@ -22,6 +22,7 @@ _NO_KEY = (
     "an API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`; "
     "a browser asks for it: any user name, and the key as password"
 )
+UNKNOWN_KEY = "the API key that was sent is not known here"
 _NOT_READY = "not ready, or not here: a call with an API key is told more"
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _COOKIE = "scanline"
@@ -83,18 +84,19 @@ class KeyGuard:
         by_password = by_password and name is not None
         name = name or self._keys.name_of_token(_cookie(headers))
         if name is None:
-            await self._without_key(scope, receive, send)
+            problem = UNKNOWN_KEY if given else _NO_KEY
+            await self._without_key(scope, receive, send, problem)
             return
         scope[KEY_NAME] = name
         if by_password and scope["type"] == "http":
             send = _with_cookie(scope, send, _token(given))
         await self._app(scope, receive, send)
 
-    async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _without_key(self, scope: Scope, receive: Receive, send: Send, problem: str) -> None:
         if scope["type"] == "websocket":
-            await refuse(scope, send, 401, _NO_KEY)
+            await refuse(scope, send, 401, problem)
         elif scope["method"] not in ("GET", "HEAD") or not is_health(scope["path"]):
-            refusal = json_answer({"error": _NO_KEY}, 401)
+            refusal = json_answer({"error": problem}, 401)
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
             await refusal(scope, receive, send)

@@ -80,6 +80,9 @@ def test_without_a_known_key_it_is_401(guarded):
         schemes = [value.split()[0] for value in answer.headers.get_list("www-authenticate")]
         assert schemes == ["Bearer", "Basic"]
         assert "set-cookie" not in answer.headers
+    wrong = guarded.get("/v2", headers={"x-api-key": "new-keys"})
+    assert "is not known" in wrong.json()["error"]
+    assert "send it as" in guarded.get("/v2").json()["error"]
 
 
 def test_keys_guard_all_but_health_checks(guarded):
