@@ -231,7 +231,13 @@ class Settings(BaseSettings):
         if "api_key" in flags:
             parser.error("--api-key: all on this machine could read it, set SCANLINE_API_KEY")
         names = [name for name in (*cls.model_fields, *GONE) if variable_of(name) in environ]
-        given = {name: environ[variable_of(name)] for name in names} | flags
+        variables = {name: environ[variable_of(name)] for name in names}
+        # Compose files and charts set what is not given to an empty text; but a key that is
+        # missing must not leave the server open.
+        for name in ("cors_origins", "root_path"):
+            if not variables.get(name, "").strip():
+                variables.pop(name, None)
+        given = variables | flags
 
         def source(name: str) -> str:
             return flag_of(name) if name in flags else variable_of(name)

@@ -57,6 +57,12 @@ def test_flag_wins_over_environment():
     assert (settings.host, settings.port, settings.ui) == ("0.0.0.0", 2, True)
 
 
+def test_an_empty_variable_is_none_but_for_a_key(capsys):
+    empty = {"SCANLINE_CORS_ORIGINS": "", "SCANLINE_ROOT_PATH": " "}
+    assert Settings.parse([], empty) == Settings()
+    assert "SCANLINE_API_KEY" in failure([], {"SCANLINE_API_KEY": ""}, capsys)
+
+
 def test_several_networks_by_flag_and_by_variable():
     expected = (Path("b.onnx"), Path("folder"))
     variable = {"SCANLINE_MODEL": os.pathsep.join(["b.onnx", "folder"])}
