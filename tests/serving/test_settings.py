@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model import __version__
 from model.predictor import RELEASE
 from serving.settings import Settings, flag_of, shown, unknown_variables, variable_of
 from tests.support.running import ROOT
@@ -97,6 +98,25 @@ def test_a_wrong_value_is_told_in_one_line_that_names_the_culprit(capsys):
     for name, value in variables.items():
         assert name in failure([], {name: value}, capsys)
     assert "--grpc-port" in failure(["--port", "8000", "--grpc-port", "8000"], {}, capsys)
+
+
+def test_a_wrong_value_is_told_in_plain_words(capsys):
+    for flag, value, words in (
+        ("--port", "abc", "a whole number from 0 to 65535 is needed"),
+        ("--max-batch", "0", "a whole number from 1 to 65536 is needed"),
+        ("--log-level", "loud", "one of critical, error, warning, info, debug is needed"),
+        ("--cors-origins", "foo", "origins such as https://example.org are needed, with commas"),
+        ("--forwarded-allow-ips", "foo", "10.0.0.0/8,192.168.1.2 are needed, or *"),
+    ):
+        assert f"{flag}: " in (line := failure([flag, value], {}, capsys))
+        assert f"{words}, not {value!r} (" in line
+    assert "SCANLINE_UI: 1 or 0 is needed, not 'x'" in failure([], {"SCANLINE_UI": "x"}, capsys)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as end:
+        Settings.parse(["--version"], {})
+    assert (end.value.code, capsys.readouterr().out) == (0, f"Scanline {__version__}\n")
 
 
 def test_keys_have_names_and_stay_unsaid(capsys):
