@@ -84,7 +84,8 @@ class Predictor:
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(
-                f"no model at {self.path}: give --model an .onnx file made by `make export`"
+                f"no model at {self.path}: give --model an .onnx file made by "
+                "`python -m model.export`"
             )
         if graph is None and self.path.suffix in (".keras", ".h5"):
             raise ModelError(

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from model import __version__
 from model.cards import RELEASE
 
 # Settings that are gone → what takes their place.
@@ -44,7 +45,7 @@ def paths(value: str | Sequence[str | Path]) -> tuple[Path, ...]:
     """
     names = value.split(os.pathsep) if isinstance(value, str) else value
     if not all(str(name).strip() for name in names):
-        raise ValueError("a file or folder is needed, not an empty text")
+        raise ValueError("a file or folder is needed")
     return tuple(Path(str(name).strip()) for name in names)
 
 
@@ -54,6 +55,12 @@ def _parts(value: str | Sequence[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",")]
 
 
+def _host(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an address is needed")
+    return value.strip()
+
+
 def _root_path(value: str) -> str:
     parts = value.strip().strip("/").split("/")
     if not all(re.fullmatch(r"[\w.~@+-]+", part, re.ASCII) and part.strip(".") for part in parts):
@@ -61,11 +68,19 @@ def _root_path(value: str) -> str:
     return "/" + "/".join(parts)
 
 
+# A key without a name that ends in "=" is this; "ci=$KEY" without that variable must not be.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}==|[A-Za-z0-9+/_-]{33,}=")
+
+
 def _keys(entries: Sequence[str]) -> tuple[Key, ...]:
     keys = []
     unnamed = count(1)
     for entry in entries:
         named = re.fullmatch(r"([A-Za-z0-9_-]{1,32})=(.*[^=].*)", entry)
+        if not named and entry.endswith("=") and not _BASE64.fullmatch(entry):
+            raise ValueError(
+                "a key is needed after NAME=; one that itself ends in = needs a name: NAME=KEY"
+            )
         key = Key(named[2] if named else entry)
         key.name = named[1] if named else f"key-{next(unnamed)}"
         if not re.fullmatch(r"[\x21-\x7e]+", key):
@@ -75,6 +90,8 @@ def _keys(entries: Sequence[str]) -> tuple[Key, ...]:
                 "with commas between"
             )
         keys.append(key)
+    if not len({key.name for key in keys}) == len(set(keys)) == len(keys):
+        raise ValueError("each key and each name is needed once: one stands there twice")
     return tuple(keys)
 
 
@@ -91,9 +108,7 @@ def _proxies(value: str) -> str:
         try:
             ipaddress.ip_network(address)
         except ValueError as error:
-            raise ValueError(
-                f"addresses such as 10.0.0.0/8,192.168.1.2 are needed, or *: {error}"
-            ) from None
+            raise ValueError("addresses such as 10.0.0.0/8,192.168.1.2 are needed, or *") from error
     return ",".join(found)
 
 
@@ -116,7 +131,7 @@ class Settings(BaseSettings):
         cli_implicit_flags=True,
     )
 
-    host: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+    host: Annotated[str, AfterValidator(_host)] = Field(
         default="127.0.0.1", description="address to listen on; 0.0.0.0 takes calls from all"
     )
     port: int = _whole(7860, 0, 65535, "port to listen on; 0 takes a free one")
@@ -204,7 +219,7 @@ class Settings(BaseSettings):
     @property
     def key_names(self) -> dict[str, str]:
         """API keys → their names."""
-        return {key: key.name for key in self.api_key if isinstance(key, Key)}
+        return {key: key.name for key in self.api_key}
 
     @classmethod
     def parse(
@@ -221,7 +236,13 @@ class Settings(BaseSettings):
         if "api_key" in flags:
             parser.error("--api-key: all on this machine could read it, set SCANLINE_API_KEY")
         names = [name for name in (*cls.model_fields, *GONE) if variable_of(name) in environ]
-        given = {name: environ[variable_of(name)] for name in names} | flags
+        variables = {name: environ[variable_of(name)] for name in names}
+        # Compose files and charts set what is not given to an empty text; but a key that is
+        # missing must not leave the server open.
+        for name in ("cors_origins", "root_path"):
+            if not variables.get(name, "").strip():
+                variables.pop(name, None)
+        given = variables | flags
 
         def source(name: str) -> str:
             return flag_of(name) if name in flags else variable_of(name)
@@ -235,9 +256,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = error.errors()[0]
             name = str(wrong["loc"][0])
-            needed = wrong["msg"].removeprefix("Value error, ")
-            value = "" if name == "api_key" else f", not {wrong['input']!r}"
-            parser.error(f"{source(name)}: {needed}{value}")
+            value = "" if name == "api_key" else f", not {_text(given[name])!r}"
+            parser.error(f"{source(name)}: {_needed(name, wrong['msg'])}{value}")
         if settings.workers > 1 and settings.ui:
             parser.error(
                 "--workers: the page needs all its visitors in one process: give --no-ui, or one "
@@ -246,6 +266,23 @@ class Settings(BaseSettings):
         if settings.port and settings.port == settings.grpc_port:
             parser.error("--grpc-port: HTTP has this port already: choose another")
         return settings
+
+
+def _needed(name: str, message: str) -> str:
+    """What `message` of Pydantic says of the setting `name`, in this project's words."""
+    field = Settings.model_fields[name]
+    if field.annotation is int:
+        least, most = field.metadata
+        return f"a whole number from {least.ge} to {most.le} is needed"
+    if field.annotation is bool:
+        return "1 or 0 is needed"
+    if get_origin(field.annotation) is Literal:
+        return f"one of {', '.join(get_args(field.annotation))} is needed"
+    return message.removeprefix("Value error, ")
+
+
+def _text(given: str | Sequence[str]) -> str:
+    return given if isinstance(given, str) else ",".join(given)
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -312,6 +349,7 @@ def _parser() -> Parser:
         parser.add_argument(flag, dest=dest, **how | {"metavar": None, "help": text})
 
     CliSettingsSource(Settings, root_parser=parser, add_argument_method=add)
+    parser.add_argument("--version", action="version", version=f"Scanline {__version__}")
     for name in GONE:
         parser.add_argument(flag_of(name), default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser

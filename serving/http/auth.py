@@ -5,10 +5,10 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,7 @@ _NO_KEY = (
     "an API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`; "
     "a browser asks for it: any user name, and the key as password"
 )
+UNKNOWN_KEY = "the API key that was sent is not known here"
 _NOT_READY = "not ready, or not here: a call with an API key is told more"
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _COOKIE = "scanline"
@@ -32,10 +33,7 @@ class Keys:
 
     def __init__(self, names: Mapping[str, str]):
         self._names = {key.encode(): name for key, name in names.items()}
-        self._tokens = {
-            hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode(): name
-            for key, name in self._names.items()
-        }
+        self._tokens = {_token(key): name for key, name in self._names.items()}
 
     def name_of(self, key: bytes) -> str | None:
         """The name of `key`; None where it is not one of them."""
@@ -45,9 +43,10 @@ class Keys:
         """The same for what a browser keeps in place of a key."""
         return _find(self._tokens, token)
 
-    def token(self, name: str) -> bytes:
-        """What a browser may keep in place of the key called `name`."""
-        return next(token for token, known in self._tokens.items() if known == name)
+
+def _token(key: bytes) -> bytes:
+    """What a browser may keep in place of `key`."""
+    return hmac.new(key, b"scanline cookie", hashlib.sha256).hexdigest().encode()
 
 
 def _find(names: Mapping[bytes, str], given: bytes) -> str | None:
@@ -76,7 +75,7 @@ class KeyGuard:
         self._is_waiting = is_waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].startswith("/v2/health/"):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -85,22 +84,23 @@ class KeyGuard:
         by_password = by_password and name is not None
         name = name or self._keys.name_of_token(_cookie(headers))
         if name is None:
-            await self._without_key(scope, receive, send)
+            problem = UNKNOWN_KEY if given else _NO_KEY
+            await self._without_key(scope, receive, send, problem)
             return
         scope[KEY_NAME] = name
         if by_password and scope["type"] == "http":
-            send = _with_cookie(send, self._keys.token(name), scope["scheme"] == "https")
+            send = _with_cookie(scope, send, _token(given))
         await self._app(scope, receive, send)
 
-    async def _without_key(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _without_key(self, scope: Scope, receive: Receive, send: Send, problem: str) -> None:
         if scope["type"] == "websocket":
-            await refuse(scope, send, 401, _NO_KEY)
-        elif not is_health(scope["path"]):
-            refusal = json_answer({"error": _NO_KEY}, 401)
+            await refuse(scope, send, 401, problem)
+        elif scope["method"] not in ("GET", "HEAD") or not is_health(scope["path"]):
+            refusal = json_answer({"error": problem}, 401)
             refusal.headers.append("WWW-Authenticate", 'Bearer realm="Scanline"')
             refusal.headers.append("WWW-Authenticate", 'Basic realm="Scanline", charset="UTF-8"')
             await refusal(scope, receive, send)
-        elif self._is_waiting(READINESS.fullmatch(scope["path"])["model"]):
+        elif (asked := READINESS.fullmatch(scope["path"])) and self._is_waiting(asked["model"]):
             await json_answer({"error": _NOT_READY}, 503)(scope, receive, send)
         else:
             await self._app(scope, receive, _wordless(send))
@@ -170,16 +170,13 @@ def given_key(headers: Headers) -> tuple[bool, bytes]:
 
 
 def _cookie(headers: Headers) -> bytes:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-    except CookieError:
-        return b""
-    return found.value.encode() if found else b""
+    return cookie_parser(headers.get("cookie", "")).get(_COOKIE, "").encode()
 
 
-def _with_cookie(send: Send, token: bytes, is_secure: bool) -> Send:
-    cookie = b"%b=%b; Path=/; HttpOnly; SameSite=Strict" % (_COOKIE.encode(), token)
-    cookie += b"; Secure" if is_secure else b""
+def _with_cookie(scope: Scope, send: Send, token: bytes) -> Send:
+    path = scope.get("root_path", "").encode()
+    cookie = b"%b=%b; Path=%b/; HttpOnly; SameSite=Strict" % (_COOKIE.encode(), token, path)
+    cookie += b"; Secure" if scope["scheme"] == "https" else b""
 
     async def send_cookie(event: Message) -> None:
         if event["type"] == "http.response.start":

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 
 from model.predictor import ModelError
 from serving.http import logs, request_log
-from serving.http.auth import KEY_NAME, Keys, given_key
+from serving.http.auth import KEY_NAME, UNKNOWN_KEY, Keys, given_key
 from serving.http.errors import FAILED, RequestError, broken_model
 from serving.http.limits import FULL, RETRY_SECONDS
 from serving.http.metrics import Metrics
@@ -66,8 +66,8 @@ class NoKeyError(RequestError):
 
     status = 401
 
-    def __init__(self) -> None:
-        super().__init__(_NO_KEY)
+    def __init__(self, key: bytes):
+        super().__init__(UNKNOWN_KEY if key else _NO_KEY)
 
 
 def told(error: Exception) -> tuple[grpc.StatusCode, str]:
@@ -133,7 +133,8 @@ class Calls(grpc.aio.ServerInterceptor):
             may_load.set(call[KEY_NAME] is not None)
             if call[KEY_NAME] is None and route not in _OPEN:
                 # As a stream, so that its messages are not read.
-                return grpc.stream_stream_rpc_method_handler(partial(self._refuse, call))
+                refuse = partial(self._refuse, call, NoKeyError(key))
+                return grpc.stream_stream_rpc_method_handler(refuse)
         if handler.response_streaming:
             method = handler.stream_stream or handler.unary_stream
             watched = partial(self._stream, call, method)
@@ -142,9 +143,11 @@ class Calls(grpc.aio.ServerInterceptor):
         make = _HANDLERS[handler.request_streaming, handler.response_streaming]
         return make(watched, _lenient(handler.request_deserializer), handler.response_serializer)
 
-    async def _refuse(self, call: dict[str, Any], _: AsyncIterator, context: Context) -> None:
+    async def _refuse(
+        self, call: dict[str, Any], error: NoKeyError, _: AsyncIterator, context: Context
+    ) -> None:
         async def refuse() -> None:
-            raise NoKeyError
+            raise error
 
         await self._watched(call, context, refuse())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model import __version__
 from model.predictor import RELEASE
 from serving.settings import Settings, flag_of, shown, unknown_variables, variable_of
 from tests.support.running import ROOT
@@ -57,6 +58,12 @@ def test_flag_wins_over_environment():
     assert (settings.host, settings.port, settings.ui) == ("0.0.0.0", 2, True)
 
 
+def test_an_empty_variable_is_none_but_for_a_key(capsys):
+    empty = {"SCANLINE_CORS_ORIGINS": "", "SCANLINE_ROOT_PATH": " "}
+    assert Settings.parse([], empty) == Settings()
+    assert "SCANLINE_API_KEY" in failure([], {"SCANLINE_API_KEY": ""}, capsys)
+
+
 def test_several_networks_by_flag_and_by_variable():
     expected = (Path("b.onnx"), Path("folder"))
     variable = {"SCANLINE_MODEL": os.pathsep.join(["b.onnx", "folder"])}
@@ -93,14 +100,42 @@ def test_a_wrong_value_is_told_in_one_line_that_names_the_culprit(capsys):
     assert "--grpc-port" in failure(["--port", "8000", "--grpc-port", "8000"], {}, capsys)
 
 
+def test_a_wrong_value_is_told_in_plain_words(capsys):
+    for flag, value, words in (
+        ("--port", "abc", "a whole number from 0 to 65535 is needed"),
+        ("--max-batch", "0", "a whole number from 1 to 65536 is needed"),
+        ("--log-level", "loud", "one of critical, error, warning, info, debug is needed"),
+        ("--cors-origins", "foo", "origins such as https://example.org are needed, with commas"),
+        ("--forwarded-allow-ips", "foo", "10.0.0.0/8,192.168.1.2 are needed, or *"),
+    ):
+        assert f"{flag}: " in (line := failure([flag, value], {}, capsys))
+        assert f"{words}, not {value!r} (" in line
+    assert "SCANLINE_UI: 1 or 0 is needed, not 'x'" in failure([], {"SCANLINE_UI": "x"}, capsys)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as end:
+        Settings.parse(["--version"], {})
+    assert (end.value.code, capsys.readouterr().out) == (0, f"Scanline {__version__}\n")
+
+
 def test_keys_have_names_and_stay_unsaid(capsys):
-    given = "ci=first,second==,a/b=c,page-2=d=="
+    second = "c2Vjb25kIHNlY29uZA=="  # Base64
+    given = f"ci=first,{second},a/b=c,page-2=d=="
     settings = Settings.parse([], {"SCANLINE_API_KEY": given})
-    assert settings.api_key == ("first", "second==", "a/b=c", "d==")
+    assert settings.api_key == ("first", second, "a/b=c", "d==")
     assert [*settings.key_names.values()] == ["ci", "key-1", "key-2", "page-2"]
     assert "first" not in repr(settings)
     for wrong in ("secret one", "secret,", "secret,näme=secret", "ci=secret one"):
         assert "secret" not in failure([], {"SCANLINE_API_KEY": wrong}, capsys)
+    for empty in ("ci=", "ci=,secret", "secret,ci= ", "ci==", "a.b/c=", "x" * 32 + "="):
+        line = failure([], {"SCANLINE_API_KEY": empty}, capsys)
+        assert "NAME=" in line
+        assert "secret" not in line
+    for twice in ("a=secret,a=other", "a=secret,b=secret", "secret,key-1=other"):
+        line = failure([], {"SCANLINE_API_KEY": twice}, capsys)
+        assert "twice" in line
+        assert "secret" not in line
     assert "secret" not in failure(["--api-key", "secret"], {}, capsys)
 
 

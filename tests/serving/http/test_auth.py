@@ -80,6 +80,9 @@ def test_without_a_known_key_it_is_401(guarded):
         schemes = [value.split()[0] for value in answer.headers.get_list("www-authenticate")]
         assert schemes == ["Bearer", "Basic"]
         assert "set-cookie" not in answer.headers
+    wrong = guarded.get("/v2", headers={"x-api-key": "new-keys"})
+    assert "is not known" in wrong.json()["error"]
+    assert "send it as" in guarded.get("/v2").json()["error"]
 
 
 def test_keys_guard_all_but_health_checks(guarded):
@@ -99,6 +102,8 @@ def test_keys_guard_all_but_health_checks(guarded):
         ("GET", "/nothing"),
         ("GET", "/v2/models/ready"),  # a network of that name is no health check
         ("GET", "/v2/models/ready/versions/ready"),
+        ("POST", "/v2/health/live"),  # it has a body, which would be read
+        ("POST", f"{model}/ready"),
     ):
         assert guarded.request(method, path).status_code == 401, path
         assert guarded.request(method, path, headers={"x-api-key": KEYS[0]}).status_code != 401
@@ -138,6 +143,15 @@ def test_a_password_becomes_a_cookie_that_ends_with_its_key(guarded, tiny_model)
     with client_of([tiny_model], api_key=KEYS[:1]) as client:
         client.cookies = guarded.cookies
         assert client.get("/v2").status_code == 401
+
+
+def test_other_applications_cookies_do_no_harm_and_get_none_of_ours(tiny_model):
+    with client_of([tiny_model], api_key=KEYS, root_path="/scanline") as client:
+        cookie = client.get("/v2", headers=basic(KEYS[0])).headers["set-cookie"]
+        assert "; Path=/scanline/;" in cookie
+        client.cookies.clear()
+        cookies = f'pref={{"a":1}}; ü; {cookie.partition(";")[0]}'
+        assert client.get("/v2", headers={"cookie": cookies.encode()}).status_code == 200
 
 
 def test_a_bearer_gets_no_cookie(guarded):
