@@ -40,7 +40,6 @@ OPEN = {
     "GET": re.compile(
         r"/|/config/?"
         r"|/gradio_api/(info|openapi\.json|app_id|startup-events|queue/data|queue/status)/?"
-        rf"|/gradio_api/heartbeat/{_NAME}"
         rf"|/gradio_api/call/(v2/)?{API}/{_NAME}"
     ),
     # Not run/ and api/: they compute beside the queue, as many pictures at a time as are sent.
