@@ -23,28 +23,33 @@ class Prepared(NamedTuple):
     """What the network gets of a picture.
 
     `rows` are float32 (28, 28), 0 (page) to 255 (ink); `digits` is how many digits the picture
-    seems to show, 0 where there is no ink.
+    seems to show, 0 where there is no ink; `inverted`, whether it was dark ink on a light page.
     """
 
     rows: np.ndarray
     digits: int
+    inverted: bool = False
 
 
-def prepare(picture: Image.Image | np.ndarray) -> Prepared:
+def prepare(
+    picture: Image.Image | np.ndarray, stages: dict[Stage, Image.Image | np.ndarray] | None = None
+) -> Prepared:
     """Bring a picture into MNIST's convention; for a file's bytes, `images.files.open_picture` it.
 
     Args:
         picture: a Pillow image or an array, see `model.images.preprocess.preprocess`.
+        stages: is filled with what the picture is on the way, see `Stage`.
 
     Raises:
         PictureError: it cannot be prepared.
     """
-    stages: dict[Stage, Image.Image | np.ndarray] = {}
+    stages = {} if stages is None else stages
     try:
         seen = preprocess(picture, stages.__setitem__)
     except ValueError as error:
         raise PictureError(f"the image cannot be prepared: {error}") from error
-    return Prepared(seen.image, count_digits(stages[Stage.CROPPED]) if seen.has_ink else 0)
+    digits = count_digits(stages[Stage.CROPPED]) if seen.has_ink else 0
+    return Prepared(seen.image, digits, seen.inverted)
 
 
 def prepare_strokes(strokes: Sequence[np.ndarray]) -> Prepared:

@@ -100,7 +100,7 @@ class Application:
         if settings.ui:
             from serving.page.app import mount  # seconds of import that --no-ui need not pay
 
-            mount(api, models, settings)
+            mount(api, models, settings, pool)
         else:
             api.add_route("/", lambda _: RedirectResponse("docs"), include_in_schema=False)
         return api

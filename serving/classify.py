@@ -1,24 +1,16 @@
-"""Image files to digits: decode, prepare, read. Nothing about HTTP."""
+"""Image files to digits: decode, prepare, read."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from model import signature
 from model.images.files import PictureError, PictureTooLargeError, open_picture
 from model.prediction import Prediction, Prepared, prepare
 from model.predictor import Predictor
+from serving.http.forms import File
 
 BUDGET = 4  # pictures of one request may together have so many times the pixels of one
-
-
-@dataclass(frozen=True)
-class File:
-    """An image file as it came; `name` is None where the client gave none."""
-
-    name: str | None
-    data: bytes
 
 
 def classify(

@@ -125,7 +125,7 @@ class Limits:
             await refuse(scope, send, refused.status, str(refused))
             return
         try:
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, replay(body, receive), send)
         finally:
             self._limit.leave(is_heavy)
 
@@ -188,18 +188,18 @@ def _declared(scope: Scope) -> tuple[int | None, bool]:
     return length, is_packed
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
     """`body` as one event; what comes after it is the connection's end."""
     is_given = False
 
-    async def replay() -> Message:
+    async def given() -> Message:
         nonlocal is_given
         if is_given:
             return await receive()
         is_given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return replay
+    return given
 
 
 def finish_reading(app: ASGIApp) -> ASGIApp:

@@ -5,6 +5,7 @@ pen is lifted. What they show arrives through `serving.page.stream`.
 """
 
 import json
+from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -108,8 +109,10 @@ def page_config(predictor: Predictor) -> dict:
     }
 
 
-def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
+def mount(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> None:
     """Put the page at ``/`` of `app`, its stream at ``/live`` and its files below that.
+
+    `pool` prepares pictures.
 
     Call it last: Gradio then answers every path that no route of `app` has taken.
     """
@@ -129,7 +132,6 @@ def mount(app: FastAPI, models: Models, settings: Settings) -> FastAPI:
 
     stream.add_stream(app, models, settings.max_live)
     add_explain(app, models)
-    add_picture_route(app, settings.max_pixels)
+    add_picture_route(app, settings.max_pixels, pool)
     app.mount("/live", LiveFiles(directory=STATIC))
     mount_gradio(app, (STATIC / "index.html").read_text(), models.default, settings)
-    return app

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Gradio reads both while it is imported: without them it calls home.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -27,9 +27,10 @@ import gradio as gr
 
 from model.images.files import PictureError
 from model.predictor import Predictor
-from serving.classify import File, classify
+from serving.classify import classify
 from serving.http.errors import RequestError, error_answer, json_answer
-from serving.http.forms import image_files
+from serving.http.forms import File, image_files
+from serving.http.limits import replay
 from serving.settings import Settings
 
 API = "classify"  # the only function that Gradio's API offers
@@ -40,7 +41,6 @@ OPEN = {
     "GET": re.compile(
         r"/|/config/?"
         r"|/gradio_api/(info|openapi\.json|app_id|startup-events|queue/data|queue/status)/?"
-        rf"|/gradio_api/heartbeat/{_NAME}"
         rf"|/gradio_api/call/(v2/)?{API}/{_NAME}"
     ),
     # Not run/ and api/: they compute beside the queue, as many pictures at a time as are sent.
@@ -71,7 +71,7 @@ class OpenRoutes:
                 except RequestError as error:
                     await error_answer(error)(scope, receive, send)
                     return
-                receive = _replay(call, receive)
+                receive = replay(call, receive)
         try:
             await self._app(scope, receive, send)
         except RuntimeError as error:  # of Starlette: an error after the answer has begun
@@ -108,15 +108,6 @@ def _checked(path: str, body: bytes) -> bytes:
     if not isinstance(image, str):
         raise RequestError("image must be a file in base64, or what gradio_api/upload gives for it")
     return orjson.dumps(call)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    events = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return events.pop() if events else await receive()
-
-    return replay
 
 
 def mount_gradio(app: FastAPI, page: str, predictor: Predictor, settings: Settings) -> None:

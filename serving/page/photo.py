@@ -12,46 +12,40 @@ Nothing is stored. What cannot be read is told in {"error"}, as everywhere.
 import asyncio
 import base64
 import io
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from PIL import Image
 
-from model.images.digit_count import count_digits
 from model.images.files import FORMATS, PictureError, open_picture
-from model.images.preprocess import preprocess
 from model.images.steps import Stage
+from model.prediction import prepare
 from serving.http.errors import json_answer
 
 PATH = "/live/picture"
-_THREADS = 2  # so many photos are in memory; 12 million pixels take 0.1 to 0.3 s (measured)
 _SIDE = 160  # longest side of a stage's picture, in pixels
 
 
-def prepare(data: bytes, max_pixels: int) -> dict:
+def prepared_picture(data: bytes, max_pixels: int) -> dict:
     """What the route answers for an image file.
 
     Raises:
         PictureError: see `open_picture`; no ink, or more than one digit.
     """
     stages: dict[Stage, Image.Image | np.ndarray] = {}
-    try:
-        seen = preprocess(open_picture(data, max_pixels), stages.__setitem__)
-    except ValueError as error:
-        raise PictureError(f"the image cannot be prepared: {error}") from error
-    if not seen.has_ink:
+    seen = prepare(open_picture(data, max_pixels), stages)
+    if not seen.digits:
         raise PictureError("no ink is found: write the digit large and dark on plain paper")
-    digits = count_digits(stages[Stage.CROPPED])
-    if digits > 1:
+    if seen.digits > 1:
         raise PictureError(
-            f"{digits} digits seem to be in it: cut the picture down to one, as the network "
+            f"{seen.digits} digits seem to be in it: cut the picture down to one, as the network "
             "reads one at a time"
         )
     return {
         "inverted": seen.inverted,
-        "rows": seen.image.astype(int).tolist(),
+        "rows": seen.rows.astype(int).tolist(),
         "stages": [{"name": stage, "image": _small_png(stages[stage])} for stage in stages],
     }
 
@@ -75,11 +69,10 @@ def picture_config() -> dict:
     return {"path": PATH.lstrip("/"), "types": [Image.MIME[kind] for kind in FORMATS]}
 
 
-def add_picture_route(app: FastAPI, max_pixels: int) -> None:
-    """Add the route to `app`; pictures of more than `max_pixels` are refused."""
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="picture")
+def add_picture_route(app: FastAPI, max_pixels: int, pool: Executor) -> None:
+    """Add the route to `app`; pictures of more than `max_pixels` are refused, `pool` prepares."""
 
     @app.post(PATH, include_in_schema=False)
     async def picture(request: Request) -> Response:
-        work = partial(prepare, await request.body(), max_pixels)
+        work = partial(prepared_picture, await request.body(), max_pixels)
         return json_answer(await asyncio.get_running_loop().run_in_executor(pool, work))

@@ -169,8 +169,8 @@ def read_input(message: bytes) -> Input:
     """
     if len(message) < _HEAD.size or _HEAD.unpack_from(message)[1] != ROWS:
         sequence, strokes = read_strokes(message)
-        rows, digits = prepare_strokes(strokes)
-        return Input(sequence, rows, strokes, digits)
+        drawn = prepare_strokes(strokes)
+        return Input(sequence, drawn.rows, strokes, drawn.digits)
     [sequence, _] = _HEAD.unpack_from(message)
     if len(message) != _HEAD.size + _PIXELS:
         raise StrokesError(

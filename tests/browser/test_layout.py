@@ -48,6 +48,17 @@ def test_a_phone_shows_how_the_opening_example_is_read(open_page, server):
     assert 0 < head["y"] < PHONES[1][1]
 
 
+def test_the_picture_is_square_while_it_is_read(open_page, server):
+    page = open_page(server.url, reduced_motion="no-preference")
+    page.locator(".speed").select_option("0.5")
+    for width in (1024, 1100, 1280):
+        resize(page, (width, 860))
+        page.locator(".sweeping .because:not(:empty)").wait_for()
+        image = box(page, "canvas.image")
+        assert image["width"] == image["height"]
+        assert image["x"] + image["width"] < box(page, "canvas.why")["x"]
+
+
 @pytest.mark.parametrize("size", PHONES)
 def test_a_phones_targets_are_large_enough(open_page, server, size):
     page = phone(open_page, server, size)

@@ -24,6 +24,18 @@ def test_its_own_button_closes_a_menu_in_safari_too(open_page, server):
         assert menu.is_hidden()
 
 
+def test_it_opens_inside_the_window(open_page, server):
+    page = open_page(server.url)
+    menu = page.get_by_role("menu", name="Save")
+    for width in range(320, 1601, 80):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.get_by_role("button", name="Save").click()
+        box = menu.bounding_box()
+        assert box["x"] >= 0, width
+        assert box["x"] + box["width"] <= width, width
+        page.keyboard.press("Escape")
+
+
 def test_a_letter_goes_through_all_items_that_begin_with_it(open_page, server):
     page = open_page(server.url)
     page.get_by_role("button", name="Save").click()

@@ -195,6 +195,7 @@ def test_no_spelling_leads_to_a_file_or_to_another_site(client, tmp_path):
         *("POST /gradio_api/run-history/connect", "GET /gradio_api/deep_link"),
         *("GET /gradio_api/dev/reload", "POST /login", "GET /logout", "GET /monitoring/summary"),
         *("GET /theme.css", "GET /nope", "DELETE /", "PUT /config", "GET /gradio_api/queue/data"),
+        "GET /gradio_api/heartbeat/x",  # never ends
     ],
 )
 def test_what_no_client_needs_is_not_there(client, route):

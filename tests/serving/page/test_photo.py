@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ MAX_PIXELS = 1_000_000
 def client():
     app = FastAPI()
     answer_errors(app)
-    add_picture_route(app, MAX_PIXELS)
-    with TestClient(app) as client:
+    with ThreadPoolExecutor(1) as pool, TestClient(app) as client:
+        add_picture_route(app, MAX_PIXELS, pool)
         yield client
 
 

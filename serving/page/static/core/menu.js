@@ -1,6 +1,8 @@
 // A button that opens a menu, as the ARIA practices have it: arrows, Home, End and the first
 // letter move, Escape and Tab close.
 
+const EDGE = 8; // pixels from the window's left that stay free
+
 export class Menu {
   /**
    * @param button that opens it; the list is put behind it
@@ -48,6 +50,9 @@ export class Menu {
 
   #open(index) {
     this.list.hidden = false;
+    this.list.style.translate = "";
+    const beyond = EDGE - this.list.getBoundingClientRect().left;
+    this.list.style.translate = `${Math.max(0, beyond)}px`;
     this.button.setAttribute("aria-expanded", "true");
     this.items.at(index).focus();
   }
