@@ -29,7 +29,6 @@ _OPEN = {
     "/inference.GRPCInferenceService/ServerReady",
     "/inference.GRPCInferenceService/ModelReady",
     "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
 }
 _NO_KEY = (
     "an API key is needed: send it in the metadata, `authorization: Bearer KEY` or `x-api-key: KEY`"
@@ -38,6 +37,7 @@ _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     503: grpc.StatusCode.UNAVAILABLE,
 }
 # At the end: without a new call, and the longest time for that.
@@ -59,6 +59,15 @@ class FullError(RequestError):
 
     def __init__(self) -> None:
         super().__init__(FULL)
+
+
+class SlowError(RequestError):
+    """The call's only message does not arrive in time."""
+
+    status = 408
+
+    def __init__(self, seconds: float):
+        super().__init__(f"the message took more than {seconds:g} s: send it faster, or less")
 
 
 class NoKeyError(RequestError):
@@ -87,11 +96,13 @@ class Calls(grpc.aio.ServerInterceptor):
     Args:
         keys: that are let in; None: no key is needed.
         metrics: gets counts and times.
+        body_seconds: in which the message of a call that has only one must arrive.
     """
 
-    def __init__(self, keys: Keys | None, metrics: Metrics):
+    def __init__(self, keys: Keys | None, metrics: Metrics, body_seconds: float):
         self._keys = keys
         self._metrics = metrics
+        self._body_seconds = body_seconds
         self._silent: set[asyncio.Task] = set()
         self._is_stopping = False
         self._inside = 0
@@ -135,12 +146,13 @@ class Calls(grpc.aio.ServerInterceptor):
                 # As a stream, so that its messages are not read.
                 refuse = partial(self._refuse, call, NoKeyError(key))
                 return grpc.stream_stream_rpc_method_handler(refuse)
+        # All take their requests as streams: gRPC itself would wait for a single one forever.
         if handler.response_streaming:
-            method = handler.stream_stream or handler.unary_stream
-            watched = partial(self._stream, call, method)
+            make = grpc.stream_stream_rpc_method_handler
+            watched = partial(self._stream, call, handler)
         else:
+            make = grpc.stream_unary_rpc_method_handler
             watched = partial(self._unary, call, handler.unary_unary)
-        make = _HANDLERS[handler.request_streaming, handler.response_streaming]
         return make(watched, _lenient(handler.request_deserializer), handler.response_serializer)
 
     async def _refuse(
@@ -152,23 +164,36 @@ class Calls(grpc.aio.ServerInterceptor):
         await self._watched(call, context, refuse())
 
     async def _unary(
-        self, call: dict[str, Any], method: Callable, request: Any, context: Context
+        self, call: dict[str, Any], method: Callable, requests: AsyncIterator, context: Context
     ) -> Message:
         async def answer() -> Message:
-            return await method(_checked(request, call), context)
+            return await method(await self._only(requests, call), context)
 
         return await self._watched(call, context, answer())
 
+    async def _only(self, requests: AsyncIterator, call: dict[str, Any]) -> Message:
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return _checked(await anext(requests, None), call)
+        except TimeoutError:
+            raise SlowError(self._body_seconds) from None
+
     async def _stream(
-        self, call: dict[str, Any], method: Callable, request: Any, context: Context
+        self,
+        call: dict[str, Any],
+        handler: grpc.RpcMethodHandler,
+        requests: AsyncIterator,
+        context: Context,
     ) -> None:
-        async def messages_of(requests: AsyncIterator) -> AsyncIterator[Message]:
+        async def messages() -> AsyncIterator[Message]:
             while (message := await self._silently(anext(requests, None))) is not None:
                 yield _checked(message, call)
 
         async def answer() -> None:
-            many = isinstance(request, AsyncIterator)
-            answers = method(messages_of(request) if many else _checked(request, call), context)
+            if handler.request_streaming:
+                answers = handler.stream_stream(messages(), context)
+            else:
+                answers = handler.unary_stream(await self._only(requests, call), context)
             if inspect.isawaitable(answers):
                 await self._silently(answers)  # it writes them itself, few of them
                 return
@@ -245,11 +270,6 @@ class Calls(grpc.aio.ServerInterceptor):
         _access_log.info(text, call["route"], code.name, milliseconds, extra=fields)
 
 
-_HANDLERS = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
 _BROKEN = object()  # in place of a message that cannot be read
 
 
@@ -266,6 +286,8 @@ def _lenient(read: Callable[[bytes], Message]) -> Callable[[bytes], Any]:
 
 
 def _checked(message: Any, call: dict[str, Any]) -> Message:
+    if message is None:
+        raise ProtocolError("the call has no message: send one")
     if message is _BROKEN:
         raise ProtocolError(f"the bytes are no message that {call['route']} takes")
     return message

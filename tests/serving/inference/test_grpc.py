@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
@@ -299,10 +300,14 @@ def test_keys_and_what_is_open_without(tmp_path):
 
 def test_calls_beyond_the_concurrency_limit_are_told_when_to_come_back(tiny_model):
     flags = ("--model", str(tiny_model), "--max-concurrency", "1")
-    with live_server(*flags) as server, connected(server) as client:
+    with live_server(*flags) as server, ExitStack() as stack:
+        # A connection has as many calls at a time as the limit allows: it takes several.
+        client, *others = [stack.enter_context(connected(server)) for _ in range(4)]
 
         def refused() -> grpc.Future | None:
-            calls = [client.inference.ModelInfer.future(large_request()) for _ in range(4)]
+            calls = [
+                each.inference.ModelInfer.future(large_request()) for each in (client, *others)
+            ]
             return next((call for call in calls if call.code() is Code.UNAVAILABLE), None)
 
         found = []
@@ -312,6 +317,27 @@ def test_calls_beyond_the_concurrency_limit_are_told_when_to_come_back(tiny_mode
         assert client.inference.ModelInfer(large_request()).outputs
         metrics = httpx.get(f"http://{server.http}/metrics").text
         assert 'scanline_requests_shed_total{code="503"}' in metrics
+
+
+def test_calls_without_a_key_that_never_send_their_message_take_no_places_for_long(tiny_model):
+    flags = ("--model", str(tiny_model), "--max-concurrency", "2", "--body-seconds", "1")
+    with (
+        live_server(*flags, SCANLINE_API_KEY="secret") as server,
+        connected(server) as holding,
+        connected(server) as client,
+    ):
+        live, check = f"/{SERVICE}/ServerLive", "/grpc.health.v1.Health/Check"
+        end = threading.Event()
+        calls = [
+            holding.channel.stream_unary(path).future(iter(end.wait, True), timeout=60)
+            for path in 4 * (live, check)  # as many as are let in from all connections together
+        ]
+        assert client.inference.ServerLive(ServerLiveRequest(), timeout=30).live
+        watch = client.health.Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert watch.code() is Code.UNAUTHENTICATED
+        assert calls[0].code() is Code.DEADLINE_EXCEEDED
+        assert "more than 1 s" in calls[0].details()
+        end.set()
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
