@@ -6,6 +6,7 @@ concurrency limit, metrics, log and words of REST. Imported only when a port for
 
 # ruff: noqa: ARG002 - a method gets a request and a context, whether it needs them or not
 
+import logging
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -205,6 +206,11 @@ class Health(health.aio.HealthServicer):
             await self.set(name, _SERVING if is_ready(self._endpoints, name) else _NOT_SERVING)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False of answers that a client did not take: it has left, or they are too large for it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
+
+
 @asynccontextmanager
 async def serve_grpc(
     endpoints: Endpoints, limit: ConcurrencyLimit, metrics: Metrics, settings: Settings
@@ -221,6 +227,7 @@ async def serve_grpc(
     Raises:
         RuntimeError: it cannot listen there.
     """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     keys = Keys(settings.key_names) if settings.api_key else None
     # Of a message: four for a pixel, the images' values, and some for everything else.
     most_bytes = settings.max_batch * math.prod(IMAGE_SHAPE) * 4 + SMALL_BYTES

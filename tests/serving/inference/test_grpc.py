@@ -368,6 +368,19 @@ def test_answers_that_nobody_takes_are_limited(tiny_model):
         wait_for(lambda: client.inference.ModelInfer.future(large_request()).code() is Code.OK)
 
 
+def test_an_answer_that_its_client_drops_is_no_error_of_the_server(tiny_model, tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as file, live_server("--model", str(tiny_model), stderr=file) as server:
+        options = [("grpc.http2.bdp_probe", 0), ("grpc.max_receive_message_length", 1000)]
+        with grpc.insecure_channel(server.grpc, options) as channel:
+            for _ in range(20):
+                error = error_of(GRPCInferenceServiceStub(channel).ModelInfer, large_request())
+                assert error.code() is Code.RESOURCE_EXHAUSTED
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+    assert log.read_text() == ""
+
+
 # --- Health checks and reflection -----------------------------------------------------------
 
 
