@@ -107,7 +107,7 @@ class Tab:
         page.unroute_all(behavior="ignoreErrors")
         page.mouse.up()
         if page.url.startswith("http"):
-            page.evaluate("localStorage.clear()")
+            page.evaluate("try { localStorage.clear() } catch {}")  # a test may have forbidden it
         page.goto("about:blank")
         page.set_viewport_size(self._options["viewport"])
         media = {name: self._options.get(name) for name in ("color_scheme", "reduced_motion")}

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 from model.predictor import Predictor
 from serving.page import explain
 from serving.page.stream import read_input
-from tests.browser.pen import pixels, settle, watch
+from tests.browser.pen import pixels, settle, until, watch
 from tests.serving.page.test_stream import unpack
 
 BAR = [(0.4, 0.55), (0.72, 0.55)]  # of a seven
@@ -43,13 +43,11 @@ class Asked:
     def __init__(self, page: Page):
         self.page = page
         self.messages: list[bytes] = []
-        self._answered: list[bytes] = []
-        page.on("request", lambda request: self._note(request, self.messages))
-        page.on("requestfinished", lambda request: self._note(request, self._answered))
+        page.on("request", self._note)
 
-    def _note(self, request, messages: list[bytes]) -> None:
+    def _note(self, request) -> None:
         if explain.PATH in request.url:
-            messages.append(request.post_data_buffer)
+            self.messages.append(request.post_data_buffer)
 
     @property
     def image(self) -> np.ndarray:
@@ -59,14 +57,11 @@ class Asked:
     def explained(self) -> tuple[dict, dict[str, np.ndarray]]:
         """Wait until the newest drawing is explained on the screen; gives what `explain` gives."""
         settle(self.page)
+        self.page.wait_for_function("window.explained === window.drawn")
         newest = self.page.evaluate("window.drawn")
-        for _ in range(200):
-            if self._answered and read_input(self._answered[-1]).sequence == newest:
-                self.page.wait_for_timeout(200)  # to unpack it and to draw it
-                network = released()
-                return unpack(explain.explain(self._answered[-1], network, network.weights))
-            self.page.wait_for_timeout(50)
-        raise AssertionError("the newest drawing was never explained")
+        until(self.page, lambda: self.messages and read_input(self.messages[-1]).sequence == newest)
+        network = released()
+        return unpack(explain.explain(self.messages[-1], network, network.weights))
 
 
 def clear(page: Page) -> None:

@@ -1,5 +1,8 @@
 """Hands and eyes of the browser tests: drawing with a mouse, reading canvases back."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from playwright.sync_api import Page
 
@@ -30,8 +33,18 @@ def settle(page: Page) -> None:
     page.wait_for_function("window.drawn === window.painted")
 
 
+def until(page: Page, is_so: Callable[[], Any]) -> None:
+    """Wait for what the page has sent to the test, or got from it."""
+    for _ in range(2400):
+        if is_so():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never came")
+
+
 def watch(page: Page) -> None:
-    """Keep the numbers of the newest drawing and of the newest one painted; see `settle`."""
+    """Keep the numbers of the newest drawing, and of the newest painted and explained; see
+    `settle`."""
     page.evaluate("""() => {
       const root = document.querySelector(".scanline");
       window.order = [];
@@ -40,6 +53,7 @@ def watch(page: Page) -> None:
         window.painted = event.detail.sequence;
         window.order.push(window.painted);
       });
+      root.addEventListener("explained", ({ detail }) => (window.explained = detail?.sequence));
     }""")
 
 

@@ -3,14 +3,13 @@
 A test module takes the fixture from here: ``page = taking.page``.
 """
 
-import re
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.browser.pen import SEVEN, draw, watch
+from tests.browser.pen import SEVEN, draw, until, watch
+from tests.serving.page.test_stream import unpack
 
 
 @pytest.fixture
@@ -44,13 +43,6 @@ def last_frame(page) -> dict[str, np.ndarray]:
     page.wait_for_function("document.querySelector('.digit')?.textContent.match(/[0-9]/)")
     watch(page)
     draw(page, SEVEN)
-    page.wait_for_timeout(300)
-    (length,) = struct.unpack_from("<I", frames[-1])
-    header = frames[-1][4 : 4 + length]
-    tensors, at = {}, 4 + length
-    for name, shape in re.findall(r'"name": "(\w+)", "shape": \[([\d, ]+)\]', header.decode()):
-        shape = [int(size) for size in shape.split(",")]
-        tensors[name] = np.frombuffer(frames[-1], "<f4", np.prod(shape), at).reshape(shape)
-        at += 4 * tensors[name].size
-    assert at == len(frames[-1])
-    return tensors
+    newest = page.evaluate("window.painted")
+    until(page, lambda: frames and unpack(frames[-1])[0]["sequence"] == newest)
+    return unpack(frames[-1])[1]

@@ -51,12 +51,10 @@ def camera_page(open_page, server):
     return page
 
 
-def live_tracks(page) -> int:
-    """Once the page has done what the events before have led to: a dialog closes a task later."""
-    page.wait_for_timeout(100)
-    return page.evaluate(
-        "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live').length"
-    )
+def wait_for_tracks(page, count: int) -> None:
+    """Wait until so many are live."""
+    tracks = "streams.flatMap((s) => s.getTracks()).filter((t) => t.readyState === 'live')"
+    page.wait_for_function(f"{tracks}.length === {count}")
 
 
 def test_a_photo_by_the_camera(camera_page):
@@ -65,13 +63,13 @@ def test_a_photo_by_the_camera(camera_page):
     dialog = page.get_by_role("dialog", name="Take a photo of a digit")
     take = dialog.get_by_role("button", name="Take")
     page.wait_for_function("document.querySelector('.take-photo:enabled')")
-    assert live_tracks(page) == 1
+    wait_for_tracks(page, 1)
     assert "One digit in the square" in dialog.inner_text()
     take.click()
     wait_for_picture(page)
     assert digit(page) == str(CAMERA_SEES)
     assert dialog.is_hidden()
-    assert live_tracks(page) == 0
+    wait_for_tracks(page, 0)
     first = steps(page).locator("img").first
     assert first.evaluate("(image) => image.naturalWidth === image.naturalHeight")
 
@@ -87,7 +85,7 @@ def test_the_camera_goes_out_when_nothing_is_taken(camera_page, by):
         page.keyboard.press("Delete")  # the page clears the pad with it, not under a dialog
         page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="hidden")
-    assert live_tracks(page) == 0
+    wait_for_tracks(page, 0)
     assert digit(page) == "3"  # the opening example, as it was
     assert page.locator(".origin", has_text="Your picture").count() == 0
 
@@ -117,13 +115,15 @@ def test_a_camera_that_comes_after_cancelling_goes_out_again(camera_page):
     page.evaluate("window.allow()")
     page.wait_for_function("window.streams.length === 3")
     page.locator(".take-photo:enabled").wait_for()
-    assert live_tracks(page) == 1
+    wait_for_tracks(page, 1)
     page.get_by_role("button", name="Cancel").click()
-    assert live_tracks(page) == 0
+    wait_for_tracks(page, 0)
 
 
 def test_no_permission_is_told(open_page, server):
     page = open_page(server.url)
+    refuse = "Promise.reject(new DOMException('', 'NotAllowedError'))"
+    page.evaluate(f"() => {{ navigator.mediaDevices.getUserMedia = () => {refuse} }}")
     menu(page, "Use the camera")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("allow it in the address bar").wait_for()

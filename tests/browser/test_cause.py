@@ -20,7 +20,7 @@ from tests.browser.explained import (
     point_at,
     text,
 )
-from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, watch
+from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, places, until, watch
 
 pytestmark = pytest.mark.browser
 
@@ -96,11 +96,11 @@ def test_an_explanation_that_comes_after_the_page_was_cleared_is_dropped(page):
     held = []
     page.route(f"**{explain.PATH}*", lambda route: held.append(route))
     draw(page, SEVEN)
-    page.wait_for_timeout(300)
-    assert len(held) == 1
+    until(page, lambda: held)
     clear(page)
-    held[0].continue_()
-    page.wait_for_timeout(500)
+    with page.expect_request_finished():
+        held[0].continue_()
+    page.evaluate("new Promise((then) => setTimeout(then, 300))")
     assert text(page, ".because") == ""
     assert not bars(page).any()
 
@@ -111,8 +111,8 @@ def test_a_failed_explanation_leaves_the_reading_alone_and_the_next_one_is_shown
     watch(page)
     clear(page)
     page.route(f"**{explain.PATH}*", lambda route: route.fulfill(status=500))
-    draw(page, SEVEN)
-    page.wait_for_timeout(300)
+    with page.expect_response(f"**{explain.PATH}*"):
+        draw(page, SEVEN)
     assert digit(page) == "7"
     assert text(page, ".because") == ""
     page.unroute(f"**{explain.PATH}*")
@@ -243,7 +243,7 @@ def test_an_answer_without_a_row_gives_way_to_a_newer_drawing(page, asked):
     page.route(f"**{explain.PATH}*", lambda route: held.append(route))
     draw(page, BAR)
     assert "full network" in text(page, "#answer-title")
-    page.wait_for_timeout(300)
+    until(page, lambda: held)
     held[0].continue_()
     page.unroute(f"**{explain.PATH}*")
     expect(page.locator("#answer-title")).to_contain_text("without row 13")

@@ -11,7 +11,7 @@ from model.predictor import RELEASE, Predictor
 from serving.page.stream import read_input
 from tests.browser.conftest import Server
 from tests.browser.explained import percent
-from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, watch
+from tests.browser.pen import ONE, SEVEN, digit, draw, pixels, sentence, until, watch
 from tests.conftest import THRESHOLDS, save_tiny_model
 
 pytestmark = pytest.mark.browser
@@ -144,10 +144,8 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
     assert "Nothing is drawn" in second(page, ".sentence").inner_text()
     draw(page, SEVEN)
     newest = page.evaluate("window.drawn")
-    for _ in range(200):  # the second has its own connection, and may lag
-        if read_input(sent[-1]).sequence == newest:
-            break
-        page.wait_for_timeout(50)
+    # The second has its own connection, and may lag.
+    until(page, lambda: read_input(sent[-1]).sequence == newest)
     reading = Predictor(folder / "tiny.onnx").read(read_input(sent[-1]).image)
     certainty = percent(reading.confidence).replace(" ", "\u202f")
     told = f"tiny: The network reads {reading.digit}, {certainty}."
@@ -272,13 +270,14 @@ def test_the_first_never_waits_for_the_second(page):
     draw(page, SEVEN)  # ends when the first network has read all of it
     assert second(page, ".digit").inner_text() == "–"
     assert len(asked) == 1  # one in flight, whatever was drawn meanwhile
-    while held:
+    for count in (1, 2):
+        until(page, lambda: held)
+        assert len(asked) == count  # then the newest
         route, message = held.pop()
         route.send(message)
-        page.wait_for_timeout(200)
-    assert len(asked) == 2  # then the newest
-    assert second(page, ".digit").inner_text() != "–"
+    page.wait_for_function("document.querySelector('.comparison .digit').textContent !== '–'")
     assert read_input(asked[-1]).sequence == page.evaluate("window.painted")
+    page.close()  # its streams would be held in the next test, too
 
 
 def test_a_connection_that_ends_is_told_and_made_anew(page):
@@ -295,6 +294,7 @@ def test_a_connection_that_ends_is_told_and_made_anew(page):
     assert page.locator(".alert").is_hidden()  # the first is well
     second(page, ".sentence").filter(has_text="Reading down").wait_for()
     assert len(routes) == 2
+    page.close()
 
 
 def test_choosing_the_second_as_the_first_lets_them_change_places(page):
@@ -337,7 +337,6 @@ def test_a_link_to_a_network_that_is_not_here_says_so(open_page, several):
     page.locator(".notice", has_text="gone cannot be used: no model 'gone' here").wait_for()
     assert page.locator(SECOND).count() == 0
     page = open_page(f"{several.url}#compare=scanline")
-    page.wait_for_timeout(200)
     assert page.locator(SECOND).count() == 0
 
 

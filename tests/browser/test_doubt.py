@@ -8,7 +8,6 @@ from tests.browser.pen import ONE, SEVEN, digit, draw, places, sentence, settle,
 pytestmark = pytest.mark.browser
 
 SCRIBBLE = [(0.15 + 0.7 * (i % 2), 0.15 + 0.07 * i) for i in range(11)]
-REST = 3000  # milliseconds within which the page must have noticed that the pen rests
 NOT_A_DIGIT = "Not a digit, I think"
 PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2}
 
@@ -39,7 +38,6 @@ def rests_as(page, text: str) -> None:
           return shown === text;
         }""",
         arg=text,
-        timeout=REST,
     )
 
 

@@ -1,13 +1,16 @@
 """What a stroke changed, beside the states' pictures."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from model import signature
 from tests.browser import explained
+from tests.browser.conftest import PATIENCE
 from tests.browser.explained import BAR, clear, released, text
-from tests.browser.pen import SEVEN, draw, pixels, settle, watch
+from tests.browser.pen import SEVEN, draw, pixels, settle, until, watch
 
 pytestmark = pytest.mark.browser
 
@@ -16,6 +19,10 @@ page, asked = explained.page, explained.asked
 
 def changed(page: Page, direction: str) -> np.ndarray:
     return (pixels(page, f"{direction} ~ .changed canvas")[:, :, 3] > 0).sum(axis=1)
+
+
+def is_near(page: Page, direction: str, sizes: np.ndarray) -> bool:
+    return np.allclose(changed(page, direction), sizes, atol=0.51)
 
 
 def test_rows_that_the_stroke_changed_have_bars(page, asked):
@@ -34,11 +41,11 @@ def test_rows_that_the_stroke_changed_have_bars(page, asked):
         ]
     }
     most = max(sizes.max() for sizes in moved.values())
-    for direction, sizes in moved.items():
-        np.testing.assert_allclose(changed(page, direction), 24 * sizes / most, atol=0.51)
+    for direction, sizes in moved.items():  # a moment after the reading
+        until(page, partial(is_near, page, direction, 24 * sizes / most))
     page.mouse.up()
-    page.wait_for_timeout(900)
-    assert "The last stroke changed the downward memory in row" in text(page, ".changed-note")
+    told = "The last stroke changed the downward memory in row"
+    page.locator(".changed-note", has_text=told).wait_for()
 
 
 def test_the_bars_of_a_change_can_be_switched_off_and_go_with_undo(page):
@@ -64,4 +71,4 @@ def test_the_bars_of_a_change_fade_once_the_pen_rests(open_page, server):
     draw(page, SEVEN)
     margin = page.locator(".forward-panel .changed")
     assert margin.evaluate("(margin) => getComputedStyle(margin).opacity") == "1"
-    expect(margin).to_have_css("opacity", "0", timeout=5000)
+    expect(margin).to_have_css("opacity", "0", timeout=PATIENCE)

@@ -71,11 +71,11 @@ def test_a_lost_server_comes_back_with_the_network_chosen_later(open_page, two_n
     shown = page.locator(".scanline > .answer .bars").inner_text()
     assert digit(page) == "7"
     two_networks.kill()
-    page.get_by_text("Next attempt in 1").wait_for(timeout=20_000)  # it backs off
-    page.get_by_text("Next attempt in 4").wait_for(timeout=20_000)
+    page.get_by_text("Next attempt in 1").wait_for()  # it backs off
+    page.get_by_text("Next attempt in 4").wait_for()
     page.get_by_role("button", name="Undo").click()
     two_networks.start()
-    page.locator(".alert").wait_for(state="hidden", timeout=20_000)
+    page.locator(".alert").wait_for(state="hidden")
     settle(page)
     draw(page, SEVEN)
     assert page.locator(".scanline > .answer .bars").inner_text() == shown
@@ -103,6 +103,7 @@ def test_quick_changes_of_the_network_end_with_the_last(open_page, two_networks)
       }
     }""")
     page.wait_for_timeout(1000)
+    page.locator(".scanline > .legend .model", has_text="other").wait_for()
     settle(page)
     draw(page, SEVEN)
     assert page.locator(".scanline > .legend .model").inner_text().startswith("other")
@@ -117,7 +118,7 @@ def test_a_network_that_the_new_server_lacks_is_told(open_page, two_networks):
     two_networks.kill()
     two_networks.model = two_networks.model / "first.onnx"
     two_networks.start()
-    page.locator(".alert", has_text="no model 'other' here").wait_for(timeout=20_000)
+    page.locator(".alert", has_text="no model 'other' here").wait_for()
     page.wait_for_timeout(3000)
     assert "no model 'other' here" in page.locator(".alert").inner_text()
     use(page, "first")

@@ -27,12 +27,15 @@ def test_its_own_button_closes_a_menu_in_safari_too(open_page, server):
 def test_it_opens_inside_the_window(open_page, server):
     page = open_page(server.url)
     menu = page.get_by_role("menu", name="Save")
-    for width in range(320, 1601, 80):
+    for width in range(320, 1601, 160):
         page.set_viewport_size({"width": width, "height": 900})
         page.get_by_role("button", name="Save").click()
         box = menu.bounding_box()
         assert box["x"] >= 0, width
         assert box["x"] + box["width"] <= width, width
+        for item in menu.get_by_role("menuitem").all():
+            assert item.bounding_box()["height"] >= 44, width
+            assert item.evaluate("(e) => e.scrollWidth <= e.clientWidth"), width
         page.keyboard.press("Escape")
 
 

@@ -56,7 +56,7 @@ def wait_for_time(page, at_least: int) -> None:
 
 
 def wait_for_end(page) -> None:
-    page.wait_for_function("!document.querySelector('.reading.sweeping')", timeout=20_000)
+    page.wait_for_function("!document.querySelector('.reading.sweeping')")
 
 
 def heads(page) -> dict[str, float]:

@@ -75,7 +75,7 @@ def texts_of(svg: ET.Element) -> str:
 
 def test_a_picture_of_why_shows_why_and_its_scale(page, tmp_path):
     memory = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
-    page.locator(".shows").get_by_text("why").click()
+    page.locator(".shows label", has_text="why").click()
     page.locator(".shows-why").wait_for()
     why = ET.parse(saved(page, "Picture, SVG", tmp_path)).getroot()
 
@@ -124,8 +124,7 @@ def test_png_is_the_same_picture(page, tmp_path):
     with Image.open(saved(page, "Picture, PNG", tmp_path)) as picture:
         picture.load()
     assert picture.size == (2 * float(svg.get("width")), 2 * float(svg.get("height")))
-    colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
-    assert len(colours) > 200
+    assert len(picture.convert("RGB").getcolors(2**24)) > 200
     ink = np.asarray(picture.convert("L"))[96 : 96 + 600, 96 : 96 + 600]  # the pad
     assert ink.min() < 30
     assert ink.max() == 255

@@ -20,6 +20,7 @@ export function installExplanation(app) {
   const parts = [new Why(app), new Erase(app), new ThroughTime(app)];
   new Explainer(app, (explanation) => {
     for (const part of parts) part.show(explanation);
+    root.dispatchEvent(new CustomEvent("explained", { detail: explanation }));
   });
   events.addEventListener("model", configure);
 }
