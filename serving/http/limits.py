@@ -1,7 +1,7 @@
 """How many requests may be inside at a time, and how large and how slow a body may be.
 
-A request beyond the concurrency limit is refused at once with 503 and ``Retry-After``, so that
-those inside keep their latency. 503 and not 429: RFC 6585 keeps 429 for a client that itself
+A request beyond the concurrency limit is refused with 503 and ``Retry-After``, so that those
+inside keep their latency. 503 and not 429: RFC 6585 keeps 429 for a client that itself
 sends too many requests; here all clients together are too many, "a temporary overload" in the
 words of RFC 9110, 15.6.4.
 """
@@ -19,6 +19,9 @@ SMALL_BYTES = 64 * 1024
 LINGER_SECONDS = 2  # for a client that still sends to read that it is refused
 RETRY_SECONDS = 1  # a full server has answered everyone inside within that time
 FULL = "the server is full: try again in a second"
+# A refusal waits for so long: clients that come back at once, against the advice, would take the
+# time of those inside (measured: benchmarks/serving/overload.py).
+_REFUSAL_SECONDS = 0.25
 
 # The server tells neither from the other: a client that left does not read it.
 _CUT = "the body is cut, or its chunks are not as HTTP wants them"
@@ -241,6 +244,7 @@ async def refuse(scope: Scope, send: Send, status: int, message: str) -> None:
     body = orjson.dumps({"error": message})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 503:
+        await asyncio.sleep(_REFUSAL_SECONDS)
         headers.append((b"retry-after", b"%d" % RETRY_SECONDS))
     await send({"type": f"{kind}.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})
