@@ -42,8 +42,6 @@ def main(argv: list[str]) -> int:
         "--variants", type=int, default=1, metavar="N", help="of each question, seeds SEED.. (1)"
     )
     options = parser.parse_args(argv)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     try:
         if options.variants < 1:
             raise ValueError(f"--variants must be at least 1, not {options.variants}")
@@ -59,4 +57,6 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     sys.exit(main(sys.argv[1:]))

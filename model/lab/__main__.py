@@ -51,8 +51,6 @@ def joined(argv: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     given = vars(build_parser().parse_args(joined(argv)))
     panel = given.pop("panel")
     try:
@@ -64,4 +62,6 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     sys.exit(main(sys.argv[1:]))
