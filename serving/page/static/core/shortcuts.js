@@ -37,6 +37,7 @@ export class Shortcuts {
 
   #press(event) {
     const shortcut = this.known.get(event.key.toLowerCase());
+    if (this.box.closest(".scanline").hidden) return; // another tab is shown
     if (!shortcut || !this.box.checked || isTyping(event) || isCommand(event)) return;
     if (event.key === " " && event.target.matches(PRESSED_BY_SPACE)) return;
     event.preventDefault();

@@ -13,7 +13,7 @@ export function installTools({ root, pad, cursor, events }) {
   undo.addEventListener("click", () => pad.undo());
   clear.addEventListener("click", clearAll);
   root.ownerDocument.addEventListener("keydown", (event) => {
-    if (isTyping(event)) return;
+    if (root.hidden || isTyping(event)) return;
     const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
     if (isUndo) pad.undo();
     else if (event.key === "Delete") clearAll();

@@ -74,7 +74,7 @@ function keep(blob, name) {
  * @param text a promise; the copying must begin in the click itself, or Safari refuses it
  * @returns whether it is on the clipboard
  */
-async function copy(root, text) {
+export async function copy(root, text) {
   try {
     const blob = text.then((content) => new Blob([content], { type: "text/plain" }));
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]);

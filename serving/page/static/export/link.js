@@ -62,6 +62,7 @@ async function follow(app) {
   // Last: the network may not be compared with itself, a unit is one of the layer's, and what is
   // erased belongs to the row or the drawing.
   options.replace(state.options);
+  app.events.dispatchEvent(new CustomEvent("link"));
 }
 
 // The state of the page as the text behind a link's "#", and back:
@@ -77,7 +78,7 @@ async function follow(app) {
 
 
 const LONGEST = 20_000; // characters; noise that fills all limits takes 12,200
-const LONGEST_OPTION = 100;
+const LONGEST_OPTION = 2000; // 200 numbers of the Lab
 const OWN = ["model", "layer", "row", "example", "ink", "image"];
 
 /** The text is no state of this page, or not a whole one. */

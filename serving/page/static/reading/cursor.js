@@ -22,7 +22,7 @@ export class RowCursor {
     root.addEventListener("keydown", (event) => this.#key(event));
     const { body } = root.ownerDocument;
     body.addEventListener("keydown", (event) => {
-      if (event.target === body && FREE_KEYS.includes(event.key)) this.#key(event);
+      if (!root.hidden && event.target === body && FREE_KEYS.includes(event.key)) this.#key(event);
     });
   }
 

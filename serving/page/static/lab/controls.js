@@ -1,0 +1,115 @@
+// What can be changed in a panel, as texts by name. Each is an option of the page, `lab-NAME`, where
+// it differs from the panel's own value.
+
+import { el, lowered } from "./elements.js";
+import * as strings from "./strings.js";
+
+/**
+ * Kinds of controls, each {name, kind, value, label, local}; what is `local` the page alone uses.
+ * - number: {step}
+ * - range: whole numbers, {min, max}, label a function of the value
+ * - choice: {choices: [[value, text]]}
+ * - flag: "1" or ""
+ * - text
+ * - series: T numbers with a slider for T, {min, max, more: values of further steps}, label a letter
+ */
+export class Controls {
+  /** @param onChange (name) when somebody has changed one */
+  constructor(options, controls, onChange) {
+    Object.assign(this, { options, controls, onChange });
+    this.values = Object.fromEntries(controls.map(({ name, value }) => [name, options.get(`lab-${name}`) ?? value]));
+    this.parts = new Map();
+    const fields = controls.filter(({ kind }) => kind).map((control) => this.#field(control));
+    this.element = el("div", { class: "lab-controls", role: "group", "aria-label": strings.CONTROLS }, fields);
+  }
+
+  /** What is sent to the server; a flag that is off is left out. */
+  get query() {
+    const sent = this.controls.filter(({ local, kind, name }) => !local && !(kind === "flag" && !this.values[name]));
+    return Object.fromEntries(sent.map(({ name }) => [name, this.values[name]]));
+  }
+
+  set(name, text) {
+    this.values[name] = String(text);
+    const { value } = this.controls.find((control) => control.name === name);
+    this.options.set(`lab-${name}`, this.values[name] === value ? null : this.values[name]);
+    this.parts.get(name)?.(this.values[name]); // shows it
+    this.onChange(name);
+  }
+
+  #field(control) {
+    const { name, label } = control;
+    const kinds = { range: this.#range, choice: this.#choice, flag: this.#flag, series: this.#series };
+    if (kinds[control.kind]) return kinds[control.kind].call(this, control);
+    const input = el("input", { type: control.kind, step: control.step ?? "any", value: this.values[name], "data-key": `control-${name}` });
+    if (control.kind === "number") input.step = control.step ?? 0.1;
+    this.#bind(input, name);
+    return el("label", { class: control.kind }, el("span", {}, label), input);
+  }
+
+  #bind(input, name) {
+    input.addEventListener("input", () => this.set(name, input.value));
+    this.parts.set(name, (text) => input.value !== text && (input.value = text));
+  }
+
+  #range({ name, label, min, max }) {
+    const text = el("span", {}, label(this.values[name]));
+    const input = el("input", { type: "range", min, max, step: 1, value: this.values[name], "data-key": `control-${name}` });
+    input.addEventListener("input", () => this.set(name, input.value));
+    this.parts.set(name, (value) => {
+      input.value = value;
+      text.textContent = label(value);
+    });
+    return el("label", { class: "range" }, text, input);
+  }
+
+  #choice({ name, label, choices }) {
+    const input = el("select", { "data-key": `control-${name}` }, choices.map(([value, text]) => el("option", { value }, text)));
+    input.value = this.values[name];
+    this.#bind(input, name);
+    return el("label", { class: "choice" }, el("span", {}, label), input);
+  }
+
+  #flag({ name, label }) {
+    const input = el("input", { type: "checkbox", "data-key": `control-${name}` });
+    input.checked = Boolean(this.values[name]);
+    input.addEventListener("change", () => this.set(name, input.checked ? "1" : ""));
+    this.parts.set(name, (text) => (input.checked = Boolean(text)));
+    return el("label", { class: "switch" }, input, el("span", {}, label));
+  }
+
+  #series({ name, label, min, max, more, step = 0.1 }) {
+    const place = el("div", { class: "series" });
+    const count = el("input", { type: "range", min, max, step: 1, "data-key": `control-${name}-T` });
+    const text = el("span", {});
+    count.addEventListener("input", () => {
+      const numbers = this.values[name].split(",");
+      const longer = [...numbers, ...more.slice(numbers.length)];
+      this.set(name, longer.slice(0, Number(count.value)).join());
+    });
+    const show = () => {
+      const numbers = this.values[name].split(",");
+      count.value = numbers.length;
+      text.textContent = strings.STEPS(numbers.length);
+      const inputs = [...place.querySelectorAll("input")];
+      if (inputs.length === numbers.length) {
+        inputs.forEach((input, i) => input.value !== numbers[i] && (input.value = numbers[i]));
+        return;
+      }
+      place.replaceChildren(...numbers.map((number, i) => this.#one(name, `${label}${lowered(i + 1)}`, i, number, step)));
+    };
+    this.parts.set(name, show);
+    show();
+    return [el("label", { class: "range" }, text, count), place];
+  }
+
+  #one(name, label, i, number, step) {
+    const input = el("input", { type: "number", step, value: number, "data-key": `control-${name}-${i + 1}` });
+    input.addEventListener("input", () => {
+      const numbers = this.values[name].split(",");
+      numbers[i] = input.value;
+      this.set(name, numbers.join());
+    });
+    return el("label", { class: "number" }, el("span", {}, label), input);
+  }
+}

@@ -1,0 +1,69 @@
+// Elements in one line each, and numbers as the Lab writes them.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An HTML element: attributes by name, listeners by "on…", children nodes or texts. */
+export const el = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
+
+/** The same for SVG. */
+export const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== false));
+  return element;
+}
+
+const SMALL = 660;
+
+/** A picture with a name for those who do not see it; texts in it have at least 14 of its units. */
+export function picture({ width, height, label }, ...children) {
+  const size = { viewBox: `0 0 ${width} ${height}`, style: `--width: ${width}px`, role: "img", "aria-label": label };
+  const kind = width <= SMALL ? "lab-picture small" : "lab-picture"; // small: tables stand beside it
+  return el("div", { class: kind, tabindex: 0, role: "group", "aria-label": label }, svg("svg", size, children));
+}
+
+/**
+ * A table of numbers.
+ * @param head texts of the columns, that of the rows' names first; rows: [name, ...cells], a cell
+ *   a text or an element, or {text, changed: true} to mark it
+ */
+export function table(caption, head, rows) {
+  const heads = head.map((text) => el("th", { scope: "col" }, text));
+  const cell = (of) => (of?.text === undefined ? el("td", {}, of) : el("td", { class: of.changed ? "changed" : null }, of.text));
+  const body = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map(cell)));
+  return captioned(caption, el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, body)));
+}
+
+/** A table with its caption, in a box that scrolls sideways by itself. */
+export function captioned(caption, whole) {
+  const box = el("div", { class: "lab-scroll", tabindex: 0, role: "group", "aria-label": caption }, whole);
+  return el("div", { class: "lab-table" }, el("p", { class: "lab-caption", "aria-hidden": "true" }, caption), box);
+}
+
+/** Three significant digits; two decimals on paper. */
+export function format(value, paper = false) {
+  if (value === null || value === undefined) return "–";
+  const text = paper ? value.toFixed(2) : shortened(value);
+  return text.replace("-", "−").replace(/^−(0[.0]*)$/, "$1");
+}
+
+function shortened(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(3)));
+  const [digits, exponent] = value.toExponential(2).split("e");
+  return `${Number(digits)}·10${raised(Number(exponent))}`;
+}
+
+const raised = (number) => [...String(number)].map((letter) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(letter)]).join("");
+
+/** A number below the line, as in h₁. */
+export const lowered = (number) => [...String(number)].map((letter) => "₀₁₂₃₄₅₆₇₈₉"[letter]).join("");
+
+/** A number that somebody has typed, with a comma or a minus of any kind; NaN where it is none. */
+export const typed = (text) => (text.trim() ? Number(text.trim().replace(",", ".").replace(/[−–]/, "-")) : NaN);
