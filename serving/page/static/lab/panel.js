@@ -43,7 +43,7 @@ export class Lab {
     this.panel?.close();
     this.panel = new Panel(this.app, { name, ...spec }, this.body, this.go);
     this.links.forEach((link, i) => {
-      if (PANELS[i] === name) link.setAttribute("aria-current", "page");
+      if (PANELS[i] === name) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     });
     this.#project();

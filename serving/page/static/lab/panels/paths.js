@@ -122,7 +122,9 @@ function factors({ numbers, values, f, texts }, s, t, value) {
   for (let j = t; j > s; j--) found.push([`tanh′(τ${lowered(j)})`, numbers.slopes[j - 1]], ["W", Number(values.W)]);
   found.push([`tanh′(τ${lowered(s)})`, numbers.slopes[s - 1]]);
   found.push([`h${lowered(s - 1)}`, s === 1 ? Number(values.h0) : numbers.h[s - 2]]);
-  return table(texts.factors(s, lowered(t), f(value)), ["factor", ...found.map(([name]) => name), texts.product], [["value", ...found.map(([, number]) => f(number)), f(value)]]);
+  const whole = table(texts.factors(s, lowered(t), f(value)), ["factor", ...found.map(([name]) => name), texts.product], [["value", ...found.map(([, number]) => f(number)), f(value)]]);
+  whole.classList.add("lab-factors");
+  return whole;
 }
 
 /** A number with a bar as long as it is large; longer than 1 explodes. */
