@@ -14,11 +14,17 @@ import numpy as np
 from model import reference, signature
 from model.backward import loss_gradients
 from model.fresh import fresh
+from model.images.preprocess import preprocess
+from model.images.strokes import render, without_each
 from model.lab import clipping as methods
 from model.lab.parameters import Whole
 from model.weights import Network
 
 TRAINED, SATURATED = "elman", "elman-saturated"
+GAINS = (1.0, 3.0, 10.0, 30.0)
+SATURATES = 0.99  # |h| above it
+MOST_STROKES = 20  # a digit has five at most
+BLOCK = 4  # rows of a picture that has no strokes
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,114 @@ def clipping(
             method: norms(of) | {"angle": methods.angle(whole, np.concatenate(of))}
             for method, of in methods.clip(vectors, c).items()
         },
+    }
+
+
+def saturation(drawing: Drawing, label: Whole | None = None, seed: int = 1) -> dict[str, Any]:
+    """Exercise 6: the states of a fresh `elman` by the gain of its input weights.
+
+    Args:
+        label, seed: as of `clipping`.
+
+    Returns:
+        `label`; `fresh`, for each `input_gain` `saturated`, the share of all |h| above 0.99, and
+        `slope`, the median of tanh'(τ), `loss`, and `norms` of ∂L/∂U, ∂L/∂W and ∂L/∂b; and
+        `trained`, `saturated` and `slope` of `elman` and `elman-saturated` by name. The gradient
+        has tanh' = 1 − h², wrong by 1e-16 at most, which no norm shows.
+
+    Raises:
+        ValueError: `label` is no digit.
+    """
+    label = _label(drawing, label)
+
+    def start(gain: float) -> dict[str, Any]:
+        network = fresh(gain, seed)
+        loss, gradient = _gradient(network, drawing.rows, label)
+        norms = {name: methods.norm(gradient[name]) for name in ("U", "W", "b")}
+        return {"input_gain": gain, **_saturation(network, drawing.rows)} | {
+            "loss": loss,
+            "norms": norms,
+        }
+
+    return {
+        "label": label,
+        "fresh": [start(gain) for gain in GAINS],
+        "trained": {
+            name: _saturation(drawing.read_by(name), drawing.rows) for name in (TRAINED, SATURATED)
+        },
+    }
+
+
+def _saturation(network: Network, rows: np.ndarray) -> dict[str, float]:
+    cell, h = network.layers[0].forward, _states(network, rows)
+    before = np.concatenate([np.zeros_like(h[:1]), h[:-1]])
+    tau = before @ cell.recurrent_kernel + rows * network.scale @ cell.kernel + cell.bias
+    e = np.exp(-2 * np.abs(tau))  # as in `arithmetic.slope`
+    return {
+        "saturated": float((np.abs(h) > SATURATES).mean()),
+        "slope": float(np.median(4 * e / (1 + e) ** 2)),
+    }
+
+
+def _states(network: Network, rows: np.ndarray) -> np.ndarray:
+    """(28, units). One picture at a time: in a batch, equal rows may differ in the last digit."""
+    return reference.forward(network, rows[None])[signature.hidden_forward(1)][0]
+
+
+def inputs(drawing: Drawing) -> dict[str, Any]:
+    """Exercise 3: which states of the trained `elman` each part of the drawing changes.
+
+    A part is a stroke or, of a picture or more than 20 strokes, a block of four rows that has
+    ink. What is left without it stays where it is.
+
+    Returns:
+        `kind`, "stroke" or "rows"; `parts`, each with `rows`, the first and the last whose pixels
+        it changes (null where other strokes hide it), `first_row`, the first whose state it
+        changes, and `changes`, ‖h_t − h_t without it‖ / ‖h_t‖ by row, exactly 0 before that; a
+        stroke has its number as `stroke`. And `first_changed`, by row of the picture, the first
+        row whose state its ink changes (null for a row without).
+    """
+    network, rows = drawing.read_by(TRAINED), drawing.rows
+    h = _states(network, rows)
+    norms = np.linalg.norm(h, axis=1)
+
+    def change(other: np.ndarray) -> np.ndarray:
+        moved = np.linalg.norm(h - _states(network, other), axis=1)
+        return np.divide(moved, norms, out=np.zeros_like(moved), where=norms > 0)
+
+    def first(changes: np.ndarray) -> int | None:
+        return int(changes.argmax()) + 1 if (changes := changes > 0).any() else None
+
+    def without(*erased: int) -> np.ndarray:
+        other = rows.copy()
+        other[[*erased]] = 0
+        return other
+
+    strokes = drawing.strokes or []
+    by_stroke = 1 <= len(strokes) <= MOST_STROKES
+    if by_stroke:
+        place = preprocess(render(strokes)).place
+        left = [place(picture).astype(np.float64) for picture in without_each(strokes)]
+    else:
+        blocks = range(0, signature.STEPS, BLOCK)
+        left = [without(*range(block, block + BLOCK)) for block in blocks]
+    parts = []
+    for number, other in enumerate(left):
+        inked = np.flatnonzero((rows != other).any(axis=1)) + 1
+        changes = change(other)
+        if by_stroke or len(inked):
+            parts.append(
+                {
+                    **({"stroke": number} if by_stroke else {}),
+                    "rows": [int(inked[0]), int(inked[-1])] if len(inked) else None,
+                    "first_row": first(changes),
+                    "changes": changes.tolist(),
+                }
+            )
+    return {
+        "kind": "stroke" if by_stroke else "rows",
+        "parts": parts,
+        "first_changed": [first(change(without(row))) for row in range(signature.STEPS)],
     }
 
 
