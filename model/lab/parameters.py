@@ -55,7 +55,7 @@ def vectors(text: str) -> Vectors:
 
 
 PARSERS = {float: number, int: count, bool: flag, Series: series, Vectors: vectors}
-PARSERS |= {Whole: whole, Whole | None: whole}
+PARSERS |= {Whole: whole, Whole | None: lambda text: whole(text) if text else None}
 
 
 def parse(kind: Any, text: str) -> Any:

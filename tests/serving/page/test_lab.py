@@ -66,6 +66,16 @@ def test_recorded_figures(client, monkeypatch, tmp_path):
     )
 
 
+def test_a_label_that_is_left_open_is_the_networks_answer(client):
+    asked = ("", "?label=", "?label=4", "?label=0")
+    first, *others = (
+        client.post(f"/lab/drawing/clipping.json{query}", content=message(FOUR)).json()
+        for query in asked
+    )
+    assert first["label"] == 4
+    assert [each == first for each in others] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "says"),
     [
