@@ -10,7 +10,8 @@ Coordinates: pixel i covers [i, i + 1], so the field's middle is 14.0. Whole pix
 centre of mass in (14, 15]; as pixel indices, in (13.5, 14.5], which holds for MNIST's own.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -38,12 +39,16 @@ class Preprocessed:
         box: (left, top, right, bottom) of the ink in the upright picture's own pixels, right
             and bottom exclusive; a large picture's is coarser by a few pixels. None where
             there is no ink.
+        place: puts other ink, (height, width) 0..255, where the picture's own went, scaled
+            alike: what a part of a drawing contributes. Of the size that was looked at, at most
+            512 a side. None where there is no ink.
     """
 
     image: np.ndarray
     has_ink: bool
     inverted: bool
     box: tuple[int, int, int, int] | None
+    place: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
 
 
 def preprocess(picture: Image.Image | np.ndarray, record: Recorder = forget) -> Preprocessed:
@@ -89,7 +94,8 @@ def _look(image: Image.Image, record: Recorder, closer: bool = True) -> Preproce
             return replace(near, box=tuple(np.add(near.box, (x, y, x, y)).tolist()))
     record(Stage.GREY, grey)
     record(Stage.INK if drawing else Stage.CLEANED, ink)
-    return Preprocessed(_centred(ink, box, record), True, inverted, (left, top, right, bottom))
+    image, place = _centred(ink, box, record)
+    return Preprocessed(image, True, inverted, (left, top, right, bottom), place)
 
 
 def _as_image(picture) -> Image.Image:
@@ -210,25 +216,40 @@ def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _centred(ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder) -> np.ndarray:
-    """Scale the box to 20 pixels and put its centre of mass in the middle: float32 (28, 28)."""
+def _centred(
+    ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Scale the box to 20 pixels and put its centre of mass in the middle.
+
+    Returns:
+        float32 (28, 28), and what does the same to other ink.
+    """
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
     rows, columns = _shares(bottom - top, side), _shares(right - left, side)
-    cropped = ink[top:bottom, left:right]
-    record(Stage.CROPPED, cropped)
-    digit = rows @ cropped.astype(np.float32) @ columns.T
-    digit = np.rint(digit * (WHITE / digit.max()))  # hairlines and grey ink become white, too
+
+    def scaled(ink: np.ndarray) -> np.ndarray:
+        return rows @ ink[top:bottom, left:right].astype(np.float32) @ columns.T
+
+    record(Stage.CROPPED, ink[top:bottom, left:right])
+    digit = scaled(ink)
+    gain = WHITE / digit.max()  # hairlines and grey ink become white, too
+    digit = np.rint(digit * gain)
     record(Stage.BOX, digit)
     centres = np.arange(_BOX) + 0.5
     mass = digit.sum()
     x = int(np.floor(PIXELS / 2 + 1 - digit.sum(axis=0) @ centres / mass))
     y = int(np.floor(STEPS / 2 + 1 - digit.sum(axis=1) @ centres / mass))
     x, y = max(0, min(x, PIXELS - _BOX)), max(0, min(y, STEPS - _BOX))
-    image = np.zeros((STEPS, PIXELS), np.float32)
-    image[y : y + _BOX, x : x + _BOX] = digit
+
+    def centred(digit: np.ndarray) -> np.ndarray:
+        image = np.zeros((STEPS, PIXELS), np.float32)
+        image[y : y + _BOX, x : x + _BOX] = digit
+        return image
+
+    image = centred(digit)
     record(Stage.CENTRED, image)
-    return image
+    return image, lambda ink: centred(np.rint(scaled(ink) * gain))
 
 
 def _shares(length: int, side: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Pen strokes as a picture, with the one brush that page, training and tests share."""
 
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -50,6 +51,18 @@ def render(strokes, size: int = 280, brush: float = BRUSH) -> np.ndarray:
             patch = canvas[y : y + window, x : x + window]
             np.maximum(patch, tips[j, i], out=patch)
     return canvas[margin:-margin, margin:-margin].copy()
+
+
+def without_each(strokes: list[np.ndarray]) -> list[np.ndarray]:
+    """`render` of all strokes but one, for each.
+
+    Each is drawn once: the brush lays ink over ink by the maximum, in whatever order.
+    """
+    drawn = [render([stroke]) for stroke in strokes]
+    blank = np.zeros_like(drawn[0])
+    before = [*accumulate(drawn[:-1], np.maximum, initial=blank)]
+    after = [*accumulate(drawn[:0:-1], np.maximum, initial=blank)][::-1]
+    return [np.maximum(*both) for both in zip(before, after, strict=True)]
 
 
 def _checked(stroke, number: int) -> np.ndarray:

@@ -1,15 +1,24 @@
 """Compute one exercise of the sheet and print its numbers as JSON:
 
 python -m model.lab paths --W 0.9 --U 0.8 --V 1.2 --h0 0.5 --x 0.5,-1
+python -m model.lab clipping --c 1 --drawing IMAGE
 """
 
 import argparse
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from model.lab.panels import PANELS, answer, parameters
+from model.cards import RELEASE
+from model.lab.drawing import Drawing
+from model.lab.panels import ON_DRAWING, PANELS, answer, parameters
+from model.lab.parameters import Whole
+from model.reference import read_image
+from model.weights import Network, load_arrays
 
 WHAT = {float: "NUMBER", int: "COUNT", tuple[float, ...]: "NUMBER,NUMBER"}
+WHAT |= {Whole: "NUMBER", Whole | None: "NUMBER"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,18 +29,32 @@ def build_parser() -> argparse.ArgumentParser:
         command = panels.add_parser(
             panel, help=summary, description=summary, allow_abbrev=False, argument_default=None
         )
-        for name, of in parameters(panel).items():
-            option = f"--{name.replace('_', '-')}"
-            if of.annotation is bool:
-                command.add_argument(option, dest=name, action="store_const", const="1")
-            else:
-                what = WHAT.get(of.annotation, "NUMBER,NUMBER;NUMBER")
-                command.add_argument(option, dest=name, metavar=what, help=f"({_text(of.default)})")
+        _add_options(command, function)
+        if panel in ON_DRAWING:
+            options = command.add_argument_group(
+                "on a drawing, with the networks of model/release, instead of the others"
+            )
+            options.add_argument("--drawing", type=Path, metavar="IMAGE", help="an image file")
+            _add_options(options, ON_DRAWING[panel], known=parameters(function))
     return parser
+
+
+def _add_options(command: argparse.ArgumentParser, function: Callable, known=()) -> None:
+    for name, of in parameters(function).items():
+        option = f"--{name.replace('_', '-')}"
+        if name in known:
+            continue
+        if of.annotation is bool:
+            command.add_argument(option, dest=name, action="store_const", const="1")
+        else:
+            what = WHAT.get(of.annotation, "NUMBER,NUMBER;NUMBER")
+            command.add_argument(option, dest=name, metavar=what, help=f"({_text(of.default)})")
 
 
 def _text(default: object) -> str:
     """A default as it would be written."""
+    if default is None:
+        return "as elman answers"
     if isinstance(default, tuple):
         nested = any(isinstance(part, tuple) for part in default)
         return (";" if nested else ",").join(map(_text, default)) or "none"
@@ -50,12 +73,18 @@ def joined(argv: list[str]) -> list[str]:
     return found
 
 
+def trained(name: str) -> Network:
+    return load_arrays(RELEASE / f"{name}.npz")
+
+
 def main(argv: list[str]) -> int:
     given = vars(build_parser().parse_args(joined(argv)))
-    panel = given.pop("panel")
+    panel, image = given.pop("panel"), given.pop("drawing", None)
     try:
-        print(answer(panel, {name: text for name, text in given.items() if text is not None}))
-    except ValueError as error:
+        drawing = image and Drawing(read_image(image), trained)
+        texts = {name: text for name, text in given.items() if text is not None}
+        print(answer(panel, texts, drawing))
+    except (ValueError, OSError) as error:
         print(f"python -m model.lab {panel}: {error}", file=sys.stderr)
         return 2
     return 0

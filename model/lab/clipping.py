@@ -8,10 +8,15 @@ Only the second keeps the direction. The names are Keras's.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from model.lab.arithmetic import Rounding, rounding
-from model.lab.parameters import Series, Vectors
+import numpy as np
+
+from model.lab import arithmetic
+from model.lab.parameters import Vectors
+
+Rounding = Callable[[Any], np.ndarray]  # of all numbers of an array
 
 
 def clipping(
@@ -26,40 +31,48 @@ def clipping(
     Raises:
         ValueError: c is not above 0.
     """
+    r = np.vectorize(arithmetic.on_paper, otypes=[float]) if on_paper else np.asarray
+    vectors = [np.array(v) for v in g]
+    whole, clipped = np.concatenate(vectors), clip(vectors, c, r)
+    return {
+        "norm": norm(whole, r),
+        **{method: [v.tolist() for v in of] for method, of in clipped.items()},
+        "norms": {method: norm(np.concatenate(of), r) for method, of in clipped.items()},
+        "angles": {
+            method: float(r(angle(whole, np.concatenate(of)))) for method, of in clipped.items()
+        },
+    }
+
+
+def clip(g: Sequence[np.ndarray], c: float, r: Rounding = np.asarray) -> dict[str, list]:
+    """A gradient, each variable's numbers in one row, clipped in each way: by method, as `g`.
+
+    Raises:
+        ValueError: c is not above 0.
+    """
     if not c > 0:
         raise ValueError(f"c must be above 0, not {c:g}")
-    r = rounding(on_paper)
-    whole = _flat(g)
-    clipped = {
-        "clipnorm": [_shortened(v, _norm(v, r), c, r) for v in g],
-        "global_clipnorm": [_shortened(v, _norm(whole, r), c, r) for v in g],
-        "clipvalue": [[min(max(value, -c), c) for value in v] for v in g],
-    }
+    whole = norm(np.concatenate(g), r)
     return {
-        "norm": _norm(whole, r),
-        **clipped,
-        "norms": {method: _norm(_flat(of), r) for method, of in clipped.items()},
-        "angles": {method: r(_angle(whole, _flat(of))) for method, of in clipped.items()},
+        "clipnorm": [_shortened(v, norm(v, r), c, r) for v in g],
+        "global_clipnorm": [_shortened(v, whole, c, r) for v in g],
+        "clipvalue": [v.clip(-c, c) for v in g],
     }
 
 
-def _flat(vectors: Vectors) -> list[float]:
-    return [value for vector in vectors for value in vector]
+def norm(vector: np.ndarray, r: Rounding = np.asarray) -> float:
+    return float(r(math.hypot(*vector.tolist())))  # whose squares cannot overflow
 
 
-def _norm(vector: Series, r: Rounding) -> float:
-    return r(math.hypot(*vector))  # whose squares cannot overflow
+def _shortened(vector: np.ndarray, length: float, c: float, r: Rounding) -> np.ndarray:
+    return r(c * r(vector / length)) if length > c else vector
 
 
-def _shortened(vector: Series, norm: float, c: float, r: Rounding) -> list[float]:
-    return [r(c * r(value / norm)) for value in vector] if norm > c else list(vector)
-
-
-def _angle(one: Series, other: Series) -> float:
+def angle(one: np.ndarray, other: np.ndarray) -> float:
     """Degrees; Kahan's formula, as an arccosine has no digits left near 0."""
-    norms = math.hypot(*one), math.hypot(*other)
+    norms = norm(one), norm(other)
     if 0 in norms:
         return 0.0
-    units = [(a / norms[0], b / norms[1]) for a, b in zip(one, other, strict=True)]
-    across, along = (math.hypot(*(a + sign * b for a, b in units)) for sign in (-1, 1))
-    return round(math.degrees(2 * math.atan2(across, along)), 9)
+    units = one / norms[0], other / norms[1]
+    apart = 2 * math.atan2(norm(units[0] - units[1]), norm(units[0] + units[1]))
+    return round(math.degrees(apart), 9)

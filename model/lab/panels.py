@@ -1,4 +1,4 @@
-"""All panels by name, asked with texts: what the command does, and what a route will do."""
+"""All panels by name, asked with texts: what the command does, and the page's routes."""
 
 import inspect
 import json
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from model.lab import drawing as drawn
 from model.lab.bidirectional import bidirectional
 from model.lab.clipping import clipping
 from model.lab.parameters import parse
@@ -20,24 +21,42 @@ PANELS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def parameters(panel: str) -> Mapping[str, inspect.Parameter]:
+# The same exercises on a drawing, with the trained networks.
+ON_DRAWING: dict[str, Callable[..., dict[str, Any]]] = {
+    panel.__name__: panel
+    for panel in (drawn.inputs, drawn.clipping, drawn.saturation, drawn.truncation)
+}
+
+
+class UnknownPanelError(ValueError):
+    """No panel has that name; the message lists the names there are."""
+
+
+def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """What a panel can be asked for: name to type (`annotation`) and default."""
-    return inspect.signature(PANELS[panel]).parameters
+    every = inspect.signature(function).parameters
+    return {name: of for name, of in every.items() if of.annotation is not drawn.Drawing}
 
 
-def answer(panel: str, texts: Mapping[str, str]) -> str:
+def answer(panel: str, texts: Mapping[str, str], drawing: drawn.Drawing | None = None) -> str:
     """Compute a panel from texts such as ``{"W": "0.9", "x": "0.5,-1"}``; the rest are defaults.
+
+    Args:
+        drawing: what to compute it on; None: on the sheet's scalar networks.
 
     Returns:
         Strict JSON, one line.
 
     Raises:
-        ValueError: one line that says what is wrong: no such panel or parameter, a text that
-            cannot be read, numbers out of range, or a result that is.
+        UnknownPanelError: no such panel.
+        ValueError: one line that says what is wrong: no such parameter, a text that cannot be
+            read, numbers out of range, or a result that is.
     """
-    if panel not in PANELS:
-        raise ValueError(f"no panel {panel[:40]!r}: it is one of {', '.join(PANELS)}")
-    known, arguments = parameters(panel), {}
+    panels = PANELS if drawing is None else ON_DRAWING
+    if panel not in panels:
+        where = "" if drawing is None else " on a drawing"
+        raise UnknownPanelError(f"no panel {panel[:40]!r}{where}: it is one of {', '.join(panels)}")
+    known, arguments = parameters(panels[panel]), {}
     for name, text in texts.items():
         if name not in known:
             raise ValueError(f"{panel} has no {name[:40]!r}: it has {', '.join(known)}")
@@ -45,8 +64,10 @@ def answer(panel: str, texts: Mapping[str, str]) -> str:
             arguments[name] = parse(known[name].annotation, text)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    if drawing is not None:
+        arguments["drawing"] = drawing
     with np.errstate(over="ignore", invalid="ignore"):
-        found = PANELS[panel](**arguments)
+        found = panels[panel](**arguments)
     try:
         return json.dumps(found, allow_nan=False)
     except ValueError:

@@ -1,8 +1,9 @@
 """From texts, a command's or a query's, to a panel's arguments: by the type of each."""
 
 import math
-from typing import Any
+from typing import Any, NewType
 
+Whole = NewType("Whole", int)  # from 0 on
 Series = tuple[float, ...]
 Vectors = tuple[Series, ...]
 
@@ -27,6 +28,12 @@ def count(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> Whole:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ValueError(f"{text.strip()[:40]!r} is not a whole number from 0 on")
+    return Whole(int(text))
+
+
 def flag(text: str) -> bool:
     values = {"1": True, "true": True, "": True, "0": False, "false": False}
     if text not in values:
@@ -48,6 +55,7 @@ def vectors(text: str) -> Vectors:
 
 
 PARSERS = {float: number, int: count, bool: flag, Series: series, Vectors: vectors}
+PARSERS |= {Whole: whole, Whole | None: lambda text: whole(text) if text else None}
 
 
 def parse(kind: Any, text: str) -> Any:

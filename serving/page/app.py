@@ -24,6 +24,7 @@ from serving.inference.models import Models
 from serving.page import stream, units
 from serving.page.explain import add_explain, explain_config
 from serving.page.gradio_routes import mount_gradio
+from serving.page.lab import add_lab
 from serving.page.photo import add_picture_route, picture_config
 from serving.settings import Settings
 
@@ -132,6 +133,7 @@ def mount(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> N
 
     stream.add_stream(app, models, settings.max_live)
     add_explain(app, models)
+    add_lab(app, models)
     add_picture_route(app, settings.max_pixels, pool)
     app.mount("/live", LiveFiles(directory=STATIC))
     mount_gradio(app, (STATIC / "index.html").read_text(), models.default, settings)

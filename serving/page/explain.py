@@ -20,17 +20,13 @@ A blank page has no answer to explain: "digit" and "belief_digit" are null, and 
 Every error is {"error"} with its 4xx code.
 """
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import accumulate
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from model import backward, reference, signature
-from model.images.strokes import render
+from model.images.strokes import without_each
 from model.prediction import Prediction, prepare
 from model.predictor import ModelError, Predictor
 from model.weights import Network
@@ -38,6 +34,7 @@ from serving.http.errors import broken_model, json_answer
 from serving.inference.models import Models
 from serving.page.stream import StrokesError, pack_frame, read_input
 from serving.page.units import inspect_unit
+from serving.page.worker import Worker
 
 PATH = "/live/explain"
 UNIT_PATH = "/live/unit.json"
@@ -49,7 +46,6 @@ ERASED_STROKES = "erased_strokes"
 THROUGH_TIME = "through_time"
 _GRADIENT_OF = "gradient_of_"
 
-MOST_WAITING = 16  # questions; the next ones are asked to come back
 MAX_ERASED = 20  # strokes; a digit has five at most
 
 
@@ -132,51 +128,36 @@ def _erased(
     return {ERASED_ROWS: rows} | ({ERASED_STROKES: others} if len(others) else {})
 
 
-def without_each(strokes: list[np.ndarray]) -> list[np.ndarray]:
-    """`render` of all strokes but one, for each.
-
-    Each is drawn once: the brush lays ink over ink by the maximum, in whatever order.
-    """
-    drawn = [render([stroke]) for stroke in strokes]
-    blank = np.zeros_like(drawn[0])
-    before = [*accumulate(drawn[:-1], np.maximum, initial=blank)]
-    after = [*accumulate(drawn[:0:-1], np.maximum, initial=blank)][::-1]
-    return [np.maximum(*both) for both in zip(before, after, strict=True)]
-
-
 def add_explain(app: FastAPI, models: Models) -> None:
     """Add both routes to `app`."""
-    # One at a time, beside the event loop: it must not hold up the drawing on any page.
-    pool = ThreadPoolExecutor(1, thread_name_prefix="explain")
+    worker = Worker("explain")
 
     def work(message: bytes, model: str | None) -> bytes:
         predictor = models.choose(model)
-        return explain(message, predictor, _weights(predictor))
-
-    places = asyncio.Semaphore(MOST_WAITING)
+        return explain(message, predictor, weights_of(predictor))
 
     @app.post(PATH, include_in_schema=False)
     async def explain_route(request: Request, model: str | None = None) -> Response:
-        todo = partial(work, await request.body(), model)
-        if places.locked():
-            raise HTTPException(503, "too many ask at once: try again", {"Retry-After": "1"})
-        async with places:
-            try:
-                frame = await asyncio.get_running_loop().run_in_executor(pool, todo)
-            except StrokesError as error:
-                raise HTTPException(400, str(error)) from error
+        try:
+            frame = await worker.run(work, await request.body(), model)
+        except StrokesError as error:
+            raise HTTPException(400, str(error)) from error
         return Response(frame, media_type="application/octet-stream")
 
     @app.get(UNIT_PATH, include_in_schema=False)
     def unit_route(output: str = "", unit: str = "", model: str | None = None) -> Response:
-        network = _weights(models.choose(model))
+        network = weights_of(models.choose(model))
         try:
             return json_answer(inspect_unit(network, output, unit))
         except LookupError as error:
             raise HTTPException(404, str(error)) from error
 
 
-def _weights(predictor: Predictor) -> Network:
+def weights_of(predictor: Predictor) -> Network:
+    """
+    Raises:
+        HTTPException: 404, it has none.
+    """
     if predictor.weights is None:
         raise HTTPException(
             404,

@@ -51,6 +51,18 @@ def test_drawing_arrives_in_the_convention(strokes):
     assert ((result.image > 0) & (result.image < WHITE)).sum() > 10  # anti-aliased
 
 
+@drawings
+def test_a_part_of_the_ink_is_placed_where_it_is_in_the_whole(strokes):
+    ink = render(strokes)
+    whole = preprocess(ink)
+    np.testing.assert_array_equal(whole.place(ink), whole.image)
+    upper, lower = ink.copy(), ink.copy()
+    upper[140:], lower[:140] = 0, 0
+    parts = whole.place(upper) + whole.place(lower)
+    np.testing.assert_allclose(parts, whole.image, atol=1)  # each in whole greys
+    assert not whole.place(np.zeros_like(ink)).any()
+
+
 @pytest.mark.parametrize(("width", "height"), [(100, 50), (30, 120), (80, 80), (24, 200)])
 def test_aspect_ratio_is_kept(width, height):
     picture = np.zeros((300, 260), np.uint8)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.images.strokes import render
+from model.images.strokes import render, without_each
 from model.signature import WHITE
-from tests.support.drawings import SEVEN, drawings
+from tests.support.drawings import DRAWINGS, FOUR, SEVEN, drawings
 
 
 @drawings
@@ -71,3 +71,9 @@ def test_wrong_strokes_and_sizes_are_named():
     for wrong in ({"size": 0}, {"brush": 0}, {"brush": 1.5}, {"brush": np.nan}):
         with pytest.raises(ValueError, match="size must be at least 1 and brush"):
             render(SEVEN, **wrong)
+
+
+@pytest.mark.parametrize("strokes", [[FOUR[0]], FOUR, [*FOUR, *SEVEN, *DRAWINGS["zero"]]])
+def test_drawn_without_each_stroke(strokes):
+    for n, picture in enumerate(without_each(strokes)):
+        np.testing.assert_array_equal(picture, render(strokes[:n] + strokes[n + 1 :]))

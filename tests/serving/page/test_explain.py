@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 from model import backward, reference, signature, weights
 from model.cards import RELEASE
 from model.export import onnx_graph
-from model.images.strokes import render
 from serving.app import create_app
 from serving.inference.models import Models
 from serving.page import explain, stream
@@ -217,12 +216,6 @@ def test_the_page_is_told_where_to_ask_and_how_each_tensor_is_called(client, mod
     called = {config[key] for key in ("rowGradient", "rowInfluence", "throughTime")}
     called |= {config["erasedRows"], config["erasedStrokes"], *config["states"].values()}
     assert called == tensors.keys()
-
-
-@pytest.mark.parametrize("strokes", [[FOUR[0]], FOUR, [*FOUR, *SEVEN, *DRAWINGS["zero"]]])
-def test_drawn_without_each_stroke(strokes):
-    for n, picture in enumerate(explain.without_each(strokes)):
-        np.testing.assert_array_equal(picture, render(strokes[:n] + strokes[n + 1 :]))
 
 
 def look_at(client, kind: str, output: str, unit: int) -> dict:
