@@ -41,7 +41,7 @@ export function installLab(app) {
     if (panel === null) return;
     try {
       loaded ??= load(app, place, { tabs, follow, go });
-      (await loaded).show(panel);
+      await (await loaded).show(panel);
     } catch {
       loaded = undefined;
       place.textContent = strings.NOT_LOADED;
