@@ -12,6 +12,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +34,7 @@ def forward(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     Returns:
         Float64 arrays with the names and shapes of `model.signature`.
     """
-    states = {}
-    x = images.astype(np.float64) * network.scale  # (batch, steps, pixels)
-    for number, layer in enumerate(network.layers, start=1):
-        rows = network.window if number == 1 else 1
-        h = read(layer.forward, layer.activation, window(x, rows))  # (batch, steps, units)
-        states[signature.hidden_forward(number)] = h
-        if layer.backward is not None:
-            k = read_upward(layer.backward, layer.activation, x, rows)
-            states[signature.hidden_backward(number)] = k
-            h = merge(layer, h, k)
-        x = h if layer.normalization is None else normalize(layer.normalization, h)
-
+    states, [*_, x] = read_layers(network, images)
     y = dense(network.readout, x)  # (batch, steps, digits)
     logits = y.mean(axis=1) if network.bidirectional else y[:, -1]
     belief = y
@@ -61,6 +51,70 @@ def forward(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
         **score,
         **states,
     }
+
+
+def read_layers(
+    network: Network, images: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """The states by name, and what each layer reads, then the read-out: (batch, steps, inputs)."""
+    states = {}
+    inputs = [images.astype(np.float64) * network.scale]
+    for number, layer in enumerate(network.layers, start=1):
+        rows = network.window if number == 1 else 1
+        h = read(layer.forward, layer.activation, window(inputs[-1], rows))
+        states[signature.hidden_forward(number)] = h
+        if layer.backward is not None:
+            k = read_upward(layer.backward, layer.activation, inputs[-1], rows)
+            states[signature.hidden_backward(number)] = k
+            h = merge(layer, h, k)
+        inputs.append(h if layer.normalization is None else normalize(layer.normalization, h))
+    return states, inputs
+
+
+@dataclass(frozen=True)
+class StateTerms:
+    """A unit's state at a step, h_t[j] = f(Σ_i U[j, i] x_t[i] + Σ_i W[j, i] h_{t−1}[i] + b[j])."""
+
+    inputs: (
+        np.ndarray
+    )  # (inputs,), U[j, i] x_t[i]; with a window its rows, the one read first first
+    recurrent: np.ndarray  # (units,), W[j, i] h_{t−1}[i], or k_{t+1}[i] of an upward reader
+    bias: float
+    total: float  # f's argument
+    state: float
+
+
+def state_terms(
+    network: Network, image: np.ndarray, output: str, step: int, unit: int
+) -> StateTerms:
+    """Everything that one state is the sum of.
+
+    Args:
+        image: (28, 28), raw pixels 0..255.
+        output: name of the reader's states, as in `model.signature`.
+        step: 1..28, the row.
+        unit: from 0.
+
+    Raises:
+        KeyError: no such output. IndexError: no such step or unit.
+    """
+    states, inputs = read_layers(network, image[None])
+    [h] = states[output]
+    if not (1 <= step <= len(h) and 0 <= unit < h.shape[-1]):
+        raise IndexError(f"{output} has steps 1 to {len(h)} and units 0 to {h.shape[-1] - 1}")
+    direction, number = signature.layer_of(output)
+    layer = network.layers[number - 1]
+    upward = direction == "backward"
+    cell = layer.backward if upward else layer.forward
+    x, t = inputs[number - 1], step - 1
+    if upward:  # it reads the rows turned round
+        x, h, t = x[:, ::-1], h[::-1], signature.STEPS - step
+    [seen] = window(x, network.window if number == 1 else 1)
+    before = h[t - 1] if t else np.zeros(cell.units)
+    by_input = seen[t] * cell.kernel[:, unit]
+    recurrent = before * cell.recurrent_kernel[:, unit]
+    total = by_input.sum() + recurrent.sum() + cell.bias[unit]
+    return StateTerms(by_input, recurrent, float(cell.bias[unit]), float(total), float(h[t, unit]))
 
 
 def read(cell: Cell, activation: str, x: np.ndarray) -> np.ndarray:

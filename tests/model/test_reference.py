@@ -52,6 +52,26 @@ def test_keras_agrees_on_every_output(name):
         assert reference.relative_error(value, np.asarray(actual[key])) < 1e-5, key
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_state_is_f_of_the_sum_of_its_terms(name):
+    network = weights.from_keras(random_network(CONFIGS[name]))
+    [image] = random_images(1)
+    outputs = reference.forward(network, image[None])
+    rng = np.random.default_rng(0)
+    for output in filter(signature.layer_of, outputs):
+        layer = network.layers[signature.layer_of(output)[1] - 1]
+        for step in (1, 2, 28, *rng.integers(3, 28, 3)):
+            unit = rng.integers(outputs[output].shape[-1])
+            terms = reference.state_terms(network, image, output, int(step), int(unit))
+            total = terms.inputs.sum() + terms.recurrent.sum() + terms.bias
+            assert terms.total == pytest.approx(total, abs=1e-12)
+            state = outputs[output][0, step - 1, unit]
+            assert reference.ACTIVATIONS[layer.activation](total) == pytest.approx(state, abs=1e-9)
+            assert terms.state == state
+    with pytest.raises(IndexError):
+        reference.state_terms(network, image, signature.hidden_forward(1), 29, 0)
+
+
 def test_relative_error():
     one, shift = np.array([1.0, 0.0]), np.array([0, 0.5])
     assert reference.relative_error(one, one + shift) == 0.5
