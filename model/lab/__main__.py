@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_options(command: argparse.ArgumentParser, function: Callable, known=()) -> None:
+def _add_options(command, function: Callable, known=()) -> None:
     for name, of in parameters(function).items():
         option = f"--{name.replace('_', '-')}"
         if name in known:

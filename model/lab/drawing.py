@@ -1,6 +1,6 @@
 """The sheet's exercises on a drawing, with the trained `elman` and with fresh ones.
 
-h_t = tanh(W h_{t−1} + U x_t + b), z = V h_28 + c, of 128 units and 28 rows of 28 pixels, in float64.
+h_t = tanh(W h_{t−1} + U x_t + b), z = V h_28 + c, 128 units, 28 rows of 28 pixels, in float64.
 Rows count from 1, as t does, units and strokes from 0. A gradient is that of the cross-entropy of
 the answer at the `label`.
 """
