@@ -17,6 +17,7 @@ from model.fresh import fresh
 from model.images.preprocess import preprocess
 from model.images.strokes import render, without_each
 from model.lab import clipping as methods
+from model.lab.arithmetic import slope
 from model.lab.parameters import Whole
 from model.weights import Network
 
@@ -93,6 +94,43 @@ def _label(drawing: Drawing, label: int | None) -> int:
     if label >= signature.DIGITS:
         raise ValueError(f"label must be a digit, not {label}")
     return label
+
+
+def graph(drawing: Drawing, row: int = 14, unit: Whole = 0) -> dict[str, Any]:
+    """Exercise 1: what one unit of the trained `elman` computes at one row.
+
+    Returns:
+        `row` and `unit`; `x` (28), the row's pixels scaled to 0..1, `U` (28), the unit's weights
+        of them, and `Ux`, their products; `before` (128), h_{t−1}, with `W` and `Wh` alike; the
+        sums `sum_Ux` and `sum_Wh`; `b`, `tau`, `h` and `slope`, tanh'(τ).
+
+    Raises:
+        ValueError: no such row or unit.
+    """
+    network = drawing.read_by(TRAINED)
+    cell = network.layers[0].forward
+    if row > signature.STEPS:
+        raise ValueError(f"row must be 1 to {signature.STEPS}, not {row}")
+    if unit >= cell.units:
+        raise ValueError(f"unit must be 0 to {cell.units - 1}, not {unit}")
+    terms = reference.state_terms(network, drawing.rows, signature.hidden_forward(1), row, unit)
+    h = _states(network, drawing.rows)
+    return {
+        "row": row,
+        "unit": unit,
+        "x": (drawing.rows[row - 1] * network.scale).tolist(),
+        "U": cell.kernel[:, unit].tolist(),
+        "Ux": terms.inputs.tolist(),
+        "before": (h[row - 2] if row > 1 else np.zeros(cell.units)).tolist(),
+        "W": cell.recurrent_kernel[:, unit].tolist(),
+        "Wh": terms.recurrent.tolist(),
+        "sum_Ux": float(terms.inputs.sum()),
+        "sum_Wh": float(terms.recurrent.sum()),
+        "b": terms.bias,
+        "tau": terms.total,
+        "h": terms.state,
+        "slope": slope(terms.total),
+    }
 
 
 def clipping(

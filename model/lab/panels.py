@@ -24,7 +24,7 @@ PANELS: dict[str, Callable[..., dict[str, Any]]] = {
 # The same exercises on a drawing, with the trained networks.
 ON_DRAWING: dict[str, Callable[..., dict[str, Any]]] = {
     panel.__name__: panel
-    for panel in (drawn.inputs, drawn.clipping, drawn.saturation, drawn.truncation)
+    for panel in (drawn.graph, drawn.inputs, drawn.clipping, drawn.saturation, drawn.truncation)
 }
 
 

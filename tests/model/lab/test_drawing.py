@@ -14,6 +14,7 @@ from model.lab.__main__ import trained
 from model.lab.drawing import (
     Drawing,
     clipping,
+    graph,
     inputs,
     saturation,
     truncation,
@@ -42,6 +43,23 @@ def loss(network, rows, label):
 def test_strict_json(drawing):
     for panel in ON_DRAWING:
         assert json.loads(answer(panel, {}, drawing)) == ON_DRAWING[panel](drawing)
+
+
+@pytest.mark.parametrize(("row", "unit"), [(1, 0), (2, 127), (14, 5), (28, 64)])
+def test_a_unit_at_a_row(drawing, row, unit):
+    found = graph(drawing, row, unit)
+    h = reference.forward(trained("elman"), drawing.rows[None])[STATES][0]
+    np.testing.assert_allclose(found["before"], h[row - 2] if row > 1 else np.zeros(128))
+    np.testing.assert_allclose(found["x"], drawing.rows[row - 1] / 255)
+    tau = found["b"]
+    for a, b, products, total in (("U", "x", "Ux", "sum_Ux"), ("W", "before", "Wh", "sum_Wh")):
+        np.testing.assert_allclose(found[products], np.multiply(found[a], found[b]))
+        assert found[total] == pytest.approx(np.dot(found[a], found[b]))
+        tau += found[total]
+    assert found["tau"] == pytest.approx(tau)
+    assert found["h"] == pytest.approx(np.tanh(tau))
+    assert found["h"] == h[row - 1, unit]
+    assert found["slope"] == pytest.approx(1 - found["h"] ** 2)
 
 
 def test_the_gradient_by_differences(drawing):
