@@ -140,12 +140,14 @@ def inputs(
     V: float = 1.2,
     h0: float = 0.5,
     x: Series = (0.5, -1.0),
+    on_paper: bool = False,
 ) -> dict[str, Any]:
     """Exercise 3: where the inputs are in ∂z/∂W: in no factor, but behind all stored values.
 
     Returns:
         `tau`, `h`, `y`, `z`, `dz_dW`, `dz_dU`; and `changes`, for each x the derivatives by it of
-        all of these, exactly 0 where it cannot reach: steps before its own.
+        all of these, exactly 0 where it cannot reach: steps before its own. `on_paper` rounds
+        the values, not these derivatives, which no exercise asks for.
     """
     f = forward(W, U, V, h0, x)
     T = len(x)
@@ -172,13 +174,16 @@ def inputs(
         "dz_dW": V * (h_W @ others_x + f.others @ h_W_x),
         "dz_dU": V * (h_U @ others_x + f.others @ h_U_x),
     }
+    r = rounding(on_paper)
+    shown = forward(W, U, V, h0, x, r)
+    gradients = gradient(shown, sorted(walk(shown, W, V, r)), r)
     return {
-        "tau": f.tau[1:].tolist(),
-        "h": f.h[1:].tolist(),
-        "y": f.y[1:].tolist(),
-        "z": f.z,
-        "dz_dW": float(V * (f.others @ h_W)),
-        "dz_dU": float(V * (f.others @ h_U)),
+        "tau": shown.tau[1:].tolist(),
+        "h": shown.h[1:].tolist(),
+        "y": shown.y[1:].tolist(),
+        "z": shown.z,
+        "dz_dW": gradients["dz_dW"],
+        "dz_dU": gradients["dz_dU"],
         "changes": [
             {"x": t} | {name: by[..., t - 1].tolist() for name, by in by_x.items()} for t in f.steps
         ],

@@ -7,7 +7,7 @@ import { numbers, Refusal } from "./server.js";
 import * as strings from "./strings.js";
 
 /**
- * `spec.drawing`: {controls, lead, show(c)}; `show` gives elements of the server's `c.numbers`
+ * `spec.drawing`: {controls, show(c)}; the panel's text `drawing` says what it is. `show` gives elements of the server's `c.numbers`
  * (`POST lab/drawing/PANEL.json`), `c.values`, `c.f`, `c.set`, `c.go`, which opens a panel or the
  * first tab (null), and `c.app`. With `recorded: NAME` `c.recorded` has `lab/recorded/NAME.json`;
  * with `isAsked: false` nothing else is asked for.
@@ -22,7 +22,7 @@ export class Drawing {
     this.status = el("p", { class: "lab-status", role: "status" });
     const change = el("button", { type: "button", onclick: () => go(null) }, strings.CHANGE_DRAWING);
     this.element = el("details", { class: "lab-drawing" }, el("summary", {}, strings.ON_YOUR_DRAWING),
-      el("p", { class: "lab-lead" }, spec.drawing.lead),
+      el("p", { class: "lab-lead" }, strings.PANELS[spec.name].drawing),
       el("div", { class: "lab-drawing-head" }, el("div", { class: "lab-yours" }, this.image, change), this.controls.element),
       this.status, this.place);
     this.element.open = Boolean(options.get("lab-drawing"));

@@ -20,9 +20,13 @@ function filled(element, attributes, children) {
 
 const SMALL = 660;
 
-/** A picture with a name for those who do not see it; texts in it have at least 14 of its units. */
-export function picture({ width, height, label }, ...children) {
-  const size = { viewBox: `0 0 ${width} ${height}`, style: `--width: ${width}px`, role: "img", "aria-label": label };
+/**
+ * A picture with a name for those who do not see it; texts in it have at least 14 of its units.
+ * @param holdsControls whether something in it can be chosen
+ */
+export function picture({ width, height, label, holdsControls = false }, ...children) {
+  const named = holdsControls ? {} : { role: "img", "aria-label": label };
+  const size = { viewBox: `0 0 ${width} ${height}`, style: `--width: ${width}px`, ...named };
   const kind = width <= SMALL ? "lab-picture small" : "lab-picture"; // small: tables stand beside it
   return el("div", { class: kind, tabindex: 0, role: "group", "aria-label": label }, svg("svg", size, children));
 }

@@ -16,9 +16,9 @@ const BOTTOM = 556;
  * @param numbers the server's, of the panel `graph`
  * @param options {f, label, marked: names with a thick border, stored: names that are tinted,
  *   path: {s, t} to light up with its local derivatives, changed: names of what has just changed,
- *   onPick(name) for a click on a node}
+ *   chosen: a name, and onChoose(name) for clicks and arrow keys}
  */
-export function computationGraph(numbers, { f, label, marked = [], stored = [], path = null, changed = [], onPick = null }) {
+export function computationGraph(numbers, { f, label, marked = [], stored = [], path = null, changed = [], chosen = null, onChoose = null }) {
   const nodes = new Map(numbers.nodes.map((node) => [node.name, node]));
   const T = numbers.nodes.filter(({ name }) => name.startsWith("x_")).length;
   const hasZ = nodes.has("z");
@@ -31,14 +31,47 @@ export function computationGraph(numbers, { f, label, marked = [], stored = [], 
   drawn.sort((one, other) => one.classList.length - other.classList.length); // what is lit lies above
   const boxes = [...nodes.values()].map((node) => {
     const states = [node.kind, marked.includes(node.name) && "marked", stored.includes(node.name) && "stored", changed.includes(node.name) && "changed"];
+    if (node.name === chosen) states.push("chosen");
     const group = svg("g", { class: ["node", ...states].filter(Boolean).join(" ") }, shape(node, at(node.name)), text(node, at(node.name), f));
-    if (onPick) group.addEventListener("click", () => onPick(node.name));
+    if (onChoose) choosable(group, node.name, { f, nodes, chosen, at, onChoose });
     return group;
   });
   const labels = [...lit.keys()].map((key) => edgeLabel(key, at, f(derivative.get(key))));
   const width = at(`tau_${T}`).x + HALF_WIDTH + 70;
   const place = svg("g", { transform: `translate(0 ${-top})` }, drawn, boxes, labels);
-  return picture({ width, height: BOTTOM - top, label }, place);
+  return picture({ width, height: BOTTOM - top, label, holdsControls: Boolean(onChoose) }, place);
+}
+
+/** A node that can be clicked, and from which the arrow keys go to the nearest node that way. */
+function choosable(group, name, { f, nodes, chosen, at, onChoose }) {
+  const isChosen = name === chosen;
+  const words = `${called(name)}, ${f(nodes.get(name).value)}`;
+  for (const [attribute, value] of Object.entries({ role: "button", "aria-label": words, "aria-pressed": isChosen, tabindex: isChosen ? 0 : -1, "data-key": `node-${name}` })) {
+    group.setAttribute(attribute, value);
+  }
+  const go = (to) => {
+    onChoose(to);
+    document.querySelector(`.lab [data-key="node-${to}"]`)?.focus();
+  };
+  group.addEventListener("click", () => go(name));
+  group.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const next = nearest([...nodes.keys()], at, name, way);
+    if (next) go(next);
+  });
+}
+
+/** The node that lies nearest in one direction; what lies aside counts three times. */
+function nearest(names, at, from, [right, down]) {
+  const here = at(from);
+  const measured = names.filter((name) => name !== from).map((name) => {
+    const [x, y] = [at(name).x - here.x, at(name).y - here.y];
+    return { name, along: x * right + y * down, aside: Math.abs(x * down) + Math.abs(y * right) };
+  });
+  const ahead = measured.filter(({ along, aside }) => along > 1 && along >= aside / 2);
+  return ahead.sort((one, other) => one.along + 3 * one.aside - other.along - 3 * other.aside)[0]?.name;
 }
 
 function placer(T) {
