@@ -18,7 +18,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-const SMALL = 660;
+const SMALL = 700;
 
 /**
  * A picture with a name for those who do not see it; texts in it have at least 14 of its units.
@@ -38,7 +38,7 @@ export function picture({ width, height, label, holdsControls = false }, ...chil
  */
 export function table(caption, head, rows) {
   const heads = head.map((text) => el("th", { scope: "col" }, text));
-  const cell = (of) => (of?.text === undefined ? el("td", {}, of) : el("td", { class: of.changed ? "changed" : null }, of.text));
+  const cell = (of) => (of?.text === undefined ? el("td", {}, of) : el("td", { class: of.changed ? "lab-changed" : null }, of.text));
   const body = rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map(cell)));
   return captioned(caption, el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, body)));
 }

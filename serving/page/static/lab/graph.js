@@ -30,7 +30,7 @@ export function computationGraph(numbers, { f, label, marked = [], stored = [], 
   const drawn = lines.map(({ key, d }) => svg("path", { d, class: lit.has(key) ? "edge lit" : "edge" }));
   drawn.sort((one, other) => one.classList.length - other.classList.length); // what is lit lies above
   const boxes = [...nodes.values()].map((node) => {
-    const states = [node.kind, marked.includes(node.name) && "marked", stored.includes(node.name) && "stored", changed.includes(node.name) && "changed"];
+    const states = [node.kind, marked.includes(node.name) && "marked", stored.includes(node.name) && "stored", changed.includes(node.name) && "lab-changed"];
     if (node.name === chosen) states.push("chosen");
     const group = svg("g", { class: ["node", ...states].filter(Boolean).join(" ") }, shape(node, at(node.name)), text(node, at(node.name), f));
     if (onChoose) choosable(group, node.name, { f, nodes, chosen, at, onChoose });
