@@ -5,7 +5,8 @@ import { el, lowered } from "./elements.js";
 import * as strings from "./strings.js";
 
 /**
- * Kinds of controls, each {name, kind, value, label, local}; what is `local` the page alone uses.
+ * Kinds of controls, each {name, kind, value, label, local, as}; what is `local` the page alone uses,
+ * all others are sent, under the name `as` if there is one. One that `isAsked` goes to other panels only.
  * - number: {step}
  * - range: whole numbers, {min, max}, label a function of the value
  * - choice: {choices: [[value, text]]}
@@ -19,14 +20,14 @@ export class Controls {
     Object.assign(this, { options, controls, onChange });
     this.values = Object.fromEntries(controls.map(({ name, value }) => [name, options.get(`lab-${name}`) ?? value]));
     this.parts = new Map();
-    const fields = controls.filter(({ kind }) => kind).map((control) => this.#field(control));
+    const fields = controls.filter(({ kind, isHidden }) => kind && !isHidden).map((control) => this.#field(control));
     this.element = el("div", { class: "lab-controls", role: "group", "aria-label": strings.CONTROLS }, fields);
   }
 
   /** What is sent to the server; a flag that is off is left out. */
   get query() {
     const sent = this.controls.filter(({ local, kind, name }) => !local && !(kind === "flag" && !this.values[name]));
-    return Object.fromEntries(sent.map(({ name }) => [name, this.values[name]]));
+    return Object.fromEntries(sent.map(({ name, as = name }) => [as, this.values[name]]));
   }
 
   set(name, text) {

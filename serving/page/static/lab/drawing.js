@@ -9,7 +9,8 @@ import * as strings from "./strings.js";
 /**
  * `spec.drawing`: {controls, show(c)}; the panel's text `drawing` says what it is. `show` gives elements of the server's `c.numbers`
  * (`POST lab/drawing/PANEL.json`), `c.values`, `c.f`, `c.set`, `c.go`, which opens a panel or the
- * first tab (null), and `c.app`. With `recorded: NAME` `c.recorded` has `lab/recorded/NAME.json`;
+ * first tab (null), and `c.app`. With `recorded: NAME` `c.recorded` has `lab/recorded/NAME.json`,
+ * false where there is none;
  * with `isAsked: false` nothing else is asked for.
  */
 export class Drawing {
@@ -59,7 +60,7 @@ export class Drawing {
     }
     this.#showImage();
     try {
-      if (drawing.recorded) this.recorded ??= await numbers(`recorded/${drawing.recorded}`, {});
+      if (drawing.recorded) this.recorded ??= await recorded(drawing.recorded);
       if (drawing.isAsked !== false) {
         this.numbers = await numbers(`drawing/${spec.name}`, this.controls.query, packDrawing(0, app.pad.drawing));
       }
@@ -93,5 +94,14 @@ export class Drawing {
     const pixels = context.createImageData(28, 28);
     data.forEach((ink, i) => pixels.data.set([ink, ink, ink, 255], 4 * i));
     context.putImageData(pixels, 0, 0);
+  }
+}
+
+async function recorded(name) {
+  try {
+    return await numbers(`recorded/${name}`, {});
+  } catch (error) {
+    if (error instanceof Refusal) return false;
+    throw error;
   }
 }

@@ -61,13 +61,13 @@ export class Lab {
  * - equation: MathML, as text
  * - controls: see `controls.js`
  * - onPaper: whether the server rounds it as on paper
- * - others: {PANEL: (query) => query}, panels that are asked, too (optional)
+ * - others: {NAME: {panel, query(query, values), onPaper}}, what is asked beside it (optional)
  * - draw(c): the picture's elements; tables(c): tables and the like; see(c): one sentence
  * - questions(c): [{name, ask, value, paper}] for numbers, or [{name, ask, choices: [[text, isRight, why]]}]
  * - more(c): elements of fold-outs (optional)
  * - drawing: {panel, controls, show(c)}, the same on one's own drawing: see `drawing.js`
  *
- * `c` has the server's `numbers` as they are shown (and `others`), `exact` and `paper`; the controls' `values`
+ * `c` has the server's `numbers` for what was `asked`, as they are shown (and `others`), `exact` and `paper` (`exactOthers`, `paperOthers`); the controls' `values`
  * (texts); `f(number)`, as it is written; `answer(name, number)`, the same or "?" while that question
  * is open; `set(name, text)`, which moves a control; `texts`, the panel's words.
  */
@@ -132,8 +132,8 @@ class Panel {
   }
 
   #changed(name) {
-    const { local } = this.spec.controls.find((control) => control.name === name) ?? { local: true };
-    if (local) this.render();
+    const { local, isAsked } = this.spec.controls.find((control) => control.name === name);
+    if (local && !isAsked) this.render();
     else this.ask();
   }
 
@@ -152,12 +152,15 @@ class Panel {
   async #fetch() {
     const { spec } = this;
     const wanted = this.controls.query;
-    const kinds = spec.onPaper ? [{}, { on_paper: 1 }] : [{}];
-    const panels = [[spec.name, (query) => query], ...Object.entries(spec.others ?? {})];
-    const ask = ([panel, query]) => Promise.all(kinds.map((kind) => numbers(panel, { ...query(wanted), ...kind })));
+    const panels = [{ panel: spec.name, query: (query) => query, onPaper: spec.onPaper }, ...Object.values(spec.others ?? {})];
+    const ask = async ({ panel, query, onPaper = spec.onPaper }) => {
+      const asked = query(wanted, this.controls.values);
+      const exact = numbers(panel, asked);
+      return Promise.all([exact, onPaper ? numbers(panel, { ...asked, on_paper: 1 }) : exact]);
+    };
     try {
       const found = await Promise.all(panels.map(ask));
-      const [exact, rounded] = [0, kinds.length - 1].map((i) => found.map((each) => each[i]));
+      const [exact, rounded] = [0, 1].map((i) => found.map((each) => each[i]));
       Object.assign(this, { exact, rounded, asked: wanted });
       this.#say("");
       this.render();
@@ -169,16 +172,21 @@ class Panel {
   get #context() {
     const isPaper = Boolean(this.spec.onPaper && this.paper.checked);
     const f = (number) => format(number, isPaper);
-    const [numbers, ...others] = isPaper ? this.rounded : this.exact;
     const names = Object.keys(this.spec.others ?? {});
+    const [exact, rounded] = [this.exact, this.rounded].map(([numbers, ...others]) => ({
+      numbers,
+      others: Object.fromEntries(names.map((name, i) => [name, others[i]])),
+    }));
     return {
       app: this.app,
       texts: this.texts,
       values: this.controls.values,
-      numbers,
-      others: Object.fromEntries(names.map((name, i) => [name, others[i]])),
-      exact: this.exact[0],
-      paper: this.rounded[0],
+      asked: this.asked,
+      ...(isPaper ? rounded : exact),
+      exact: exact.numbers,
+      paper: rounded.numbers,
+      exactOthers: exact.others,
+      paperOthers: rounded.others,
       f,
       answer: (name, number) => (this.#isOpen(name) ? strings.HIDDEN : f(number)),
       set: (name, text) => this.controls.set(name, text),

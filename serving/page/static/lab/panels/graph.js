@@ -108,7 +108,7 @@ function tanhCurve({ x, y, width, height }, tau, h, f) {
   const [px, py] = at(Math.max(-REACH, Math.min(REACH, tau)), h);
   return svg("g", {},
     svg("path", { d: `M${x} ${y + height / 2}H${x + width}M${x + width / 2} ${y}V${y + height}`, class: "axis" }),
-    svg("path", { d: `M${points.join("L")}`, class: "curve" }),
+    svg("path", { d: `M${points.join("L")}`, class: "lab-curve" }),
     svg("circle", { cx: px, cy: py, r: 7, class: "other filled" }),
     svg("text", { x: h > 0 ? x + width : x, y: y + height / 2 + (h > 0 ? 30 : -18), "text-anchor": h > 0 ? "end" : "start", "font-size": 16, class: "factor" }, `tanh τ = ${f(h)}`));
 }

@@ -14,7 +14,7 @@ export default {
   equation: `<math display="block"><mtable columnalign="right center left">
 ${row(d("W"), "<mo>=</mo>", sum(at("h", 0), at("h", 1)))}${row(d("U"), "<mo>=</mo>", sum(at("x", 1), at("x", 2)))}</mtable></math>`,
   onPaper: true,
-  others: { graph: (query) => ({ ...query, z: 1 }) },
+  others: { graph: { panel: "graph", query: (query) => ({ ...query, z: 1 }) } },
   controls: [...SCALAR, { name: "moved", kind: "choice", value: "2", label: "What does it change?", local: true, choices: ["1", "2", "3", "4", "5", "6"].map((t) => [t, `x${lowered(t)}`]) }],
 
   draw(c) {

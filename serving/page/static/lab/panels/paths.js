@@ -25,7 +25,7 @@ const equation = `<math display="block"><mfrac><mrow><mo>∂</mo><mi>z</mi></mro
 export default {
   equation,
   onPaper: true,
-  others: { graph: (query) => ({ ...query, z: 1 }) },
+  others: { graph: { panel: "graph", query: (query) => ({ ...query, z: 1 }) } },
   controls: [
     ...SCALAR,
     { name: "keep", kind: "choice", value: "tau_and_h", label: "Stored for the way back", local: true, choices: [["tau_and_h", "τ, h and y"], ["h_only", "h and y, with tanh′ = 1 − h²"]] },
