@@ -76,7 +76,7 @@ export class Controls {
     input.checked = Boolean(this.values[name]);
     input.addEventListener("change", () => this.set(name, input.checked ? "1" : ""));
     this.parts.set(name, (text) => (input.checked = Boolean(text)));
-    return el("label", { class: "switch" }, input, el("span", {}, label));
+    return el("label", { class: "lab-switch" }, input, el("span", {}, label));
   }
 
   #series({ name, label, min, max, more, step = 0.1 }) {

@@ -118,7 +118,7 @@ class Panel {
     link.addEventListener("click", async () => {
       if (await copy(this.app.root.ownerDocument.querySelector(".lab"), linkTo(this.app))) this.#say(strings.LINK_COPIED);
     });
-    const paper = el("label", { class: "switch", title: strings.AS_ON_PAPER_TITLE }, this.paper, el("span", {}, strings.AS_ON_PAPER));
+    const paper = el("label", { class: "lab-switch", title: strings.AS_ON_PAPER_TITLE }, this.paper, el("span", {}, strings.AS_ON_PAPER));
     return el("div", { class: "lab-tools" }, this.spec.onPaper ? paper : null, link, this.project);
   }
 

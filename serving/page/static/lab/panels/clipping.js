@@ -84,7 +84,7 @@ function plane(arrows, label, [across, up], f) {
   });
   const names = arrows.map(([method], i) => svg("g", {}, svg("path", { d: `M${size + 6} ${26 + 28 * i}h26`, class: KINDS[method] }), svg("text", { x: size + 40, y: 31 + 28 * i, "font-size": 16 }, method)));
   return picture({ width: size + 170, height: size, label: `${label}: ${arrows.map(([method, point]) => `${method} (${point.map(f).join(", ")})`).join("; ")}` },
-    svg("path", { d: `M10 ${oy}H${size - 4}M${ox} 10V${size - 10}`, class: "axis" }),
+    svg("path", { d: `M10 ${oy}H${size - 4}M${ox} 10V${size - 10}`, class: "lab-axis" }),
     svg("text", { x: size - 6, y: oy + 22, "text-anchor": "end", "font-size": 16, class: "quiet" }, across),
     svg("text", { x: ox + 8, y: 20, "font-size": 16, class: "quiet" }, up),
     drawn, names);

@@ -107,7 +107,7 @@ function tanhCurve({ x, y, width, height }, tau, h, f) {
   const points = Array.from({ length: 81 }, (_, i) => at((i - 40) / 10, Math.tanh((i - 40) / 10)).join(" "));
   const [px, py] = at(Math.max(-REACH, Math.min(REACH, tau)), h);
   return svg("g", {},
-    svg("path", { d: `M${x} ${y + height / 2}H${x + width}M${x + width / 2} ${y}V${y + height}`, class: "axis" }),
+    svg("path", { d: `M${x} ${y + height / 2}H${x + width}M${x + width / 2} ${y}V${y + height}`, class: "lab-axis" }),
     svg("path", { d: `M${points.join("L")}`, class: "lab-curve" }),
     svg("circle", { cx: px, cy: py, r: 7, class: "other filled" }),
     svg("text", { x: h > 0 ? x + width : x, y: y + height / 2 + (h > 0 ? 30 : -18), "text-anchor": h > 0 ? "end" : "start", "font-size": 16, class: "factor" }, `tanh τ = ${f(h)}`));

@@ -116,7 +116,7 @@ function operatingPoints(sets, reach, { texts, f }) {
     return [dots, svg("circle", { cx: 28, cy: 278 + 26 * row, r: 6, class: `${kind} filled` }), svg("text", { x: 42, y: 283 + 26 * row, "font-size": 16 }, `${name}: ${words}`)];
   });
   return picture({ width, height, label: texts.points },
-    svg("path", { d: `M10 ${middle}H${width - 10}M${width / 2} 30V${height - 66}`, class: "axis" }),
+    svg("path", { d: `M10 ${middle}H${width - 10}M${width / 2} 30V${height - 66}`, class: "lab-axis" }),
     svg("text", { x: width - 10, y: middle + 22, "text-anchor": "end", "font-size": 16, class: "quiet" }, `τ = ${reach}`),
     svg("text", { x: width / 2 + 8, y: 22, "font-size": 16, class: "quiet" }, "h = tanh τ"),
     svg("path", { d: `M${points.join("L")}`, class: "lab-curve" }), marks);
