@@ -28,6 +28,8 @@ _NUMBERS = {
     "spoiled": (float, "share of degraded digits in a batch, where the preset mixes"),
     "validation": (int, "digits held out from the end of the training set"),
     "seed": (int, "of weights, order and augmentation"),
+    "truncate": (int, "steps of a piece, over whose end no gradient goes back"),
+    "input_gain": (float, "factor on the first input weights, instead of the preset's"),
 }
 
 
@@ -62,7 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
     for name, (kind, text) in _NUMBERS.items():
         default = getattr(DEFAULTS["stacked"], name)
         by_preset = " for stacked" if name == "learning_rate" else ""
-        parser.add_argument(_flag(name), type=kind, help=f"{text} ({default}{by_preset})")
+        note = "" if default is None else f" ({default}{by_preset})"
+        parser.add_argument(_flag(name), type=kind, help=text + note)
     parser.add_argument(
         "--teacher",
         help="a .keras file to agree with on MNIST's digits (and to start from, without --start)",
@@ -75,7 +78,13 @@ def make_parser() -> argparse.ArgumentParser:
     clip.add_argument(
         "--global-clipnorm", type=float, help="largest norm of the whole gradient (the textbook's)"
     )
+    clip.add_argument("--clipvalue", type=float, help="largest magnitude of each number of it")
     clip.add_argument("--no-clip", action="store_true", help="do not clip")
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="start each piece of --truncate from the state 0; the loss is the last step's",
+    )
     parser.add_argument(
         "--no-mix", dest="mix", action="store_false", help="scanline on MNIST alone"
     )
@@ -98,8 +107,10 @@ def make_config(arguments: dict) -> TrainingConfig:
         return TrainingConfig.from_json(run_dir.read_settings(arguments["out"])["training"])
     known = {field.name for field in fields(TrainingConfig)}
     changes = {name: value for name, value in arguments.items() if name in known}
-    if "no_clip" in arguments or "global_clipnorm" in arguments:
+    if {"no_clip", "global_clipnorm", "clipvalue"} & arguments.keys():
         changes["clipnorm"] = None
+    if arguments.get("reset"):
+        changes |= {"step_loss": 0.0, "belief_loss": 0.0}
     return replace(DEFAULTS[arguments.get("preset", "stacked")], **changes)
 
 

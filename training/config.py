@@ -10,6 +10,7 @@ PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adamw", "sgd")
 
 
+ONE_READER = ("elman", "saturated")
 MOST_SPOILED = 0.7  # the rest is for MNIST and the other sources
 
 
@@ -32,7 +33,17 @@ class TrainingConfig:
     clipnorm: float | None = 1.0
     """Largest norm of each variable's gradient: what Keras calls `clipnorm`."""
     global_clipnorm: float | None = None
-    """Largest norm of the whole gradient (Pascanu et al. 2013); excludes `clipnorm`."""
+    """Largest norm of the whole gradient (Pascanu et al. 2013)."""
+    clipvalue: float | None = None
+    """Largest magnitude of each number of the gradient. The three exclude each other."""
+    truncate: int | None = None
+    """Steps of a piece, over whose end no gradient goes back (truncated back-propagation through
+    time); the state does."""
+    reset: bool = False
+    """Start each piece from the state 0, as if it were a sequence of its own. The answer's loss
+    alone is learnt from, so nothing before the last piece."""
+    input_gain: float | None = None
+    """Factor on the first input weights of the recurrent layers, instead of the preset's."""
     ema: float = 0.998
     """Evaluate and keep an average of the weights with this memory; 0 keeps the last ones."""
     step_loss: float = 0.5
@@ -64,16 +75,28 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.clipnorm is not None and self.global_clipnorm is not None:
+        clipping = ("clipnorm", "global_clipnorm", "clipvalue")
+        if sum(getattr(self, name) is not None for name in clipping) > 1:
             raise TrainingError(
-                "clipnorm (each variable) and global_clipnorm (all together) exclude each other: "
-                "give one"
+                "clipnorm (each variable), global_clipnorm (all together) and clipvalue (each "
+                "number) exclude each other: give one"
             )
         positive = ("epochs", "batch_size", "learning_rate", "validation")
-        for name in (*positive, "clipnorm", "global_clipnorm"):
+        for name in (*positive, *clipping, "truncate", "input_gain"):
             value = getattr(self, name)
             if value is not None and not value > 0:  # also refuses NaN
                 raise TrainingError(f"{name} must be above 0, not {value}")
+        if self.reset and self.truncate is None:
+            raise TrainingError("reset needs truncate: the steps of a piece, such as --truncate 7")
+        if self.reset and self.preset not in ONE_READER:
+            raise TrainingError(
+                f"reset is for one downward reader ({' or '.join(ONE_READER)}): in {self.preset} "
+                "other layers or the upward reader would carry states over the cuts"
+            )
+        if self.reset and (self.step_loss or self.belief_loss):
+            raise TrainingError(
+                "reset learns from the last step alone: step_loss and belief_loss 0"
+            )
         losses = ("step_loss", "belief_loss", "score_loss", "teacher_loss")
         for name in ("weight_decay", "no_digit_weight", *losses):
             if not getattr(self, name) >= 0:

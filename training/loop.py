@@ -13,12 +13,11 @@ from keras import ops
 from tqdm import tqdm
 
 from model.network import NetworkConfig, build
-from training import augment, data, distribute, mixture
+from training import augment, data, distribute, mixture, recurrent
 from training.config import TrainingConfig
 from training.data import Digits
 from training.errors import Diverged
 from training.evaluation.metrics import Evaluation, evaluate
-from training.recurrent import READERS
 from training.step import Trainer
 from training.teacher import Teacher, start
 
@@ -80,7 +79,7 @@ class Loop:
             )
         self._steps = mixture.steps_an_epoch(self._parts, self.batch)
         with distribution.scope() if distribution is not None else nullcontext():
-            network = build(shape, READERS[config.precision])
+            network = build(shape, recurrent.reader(config))
             teacher = self._teacher(network, is_resumed)
             steps = config.epochs * self._steps
             self.trainer = Trainer(network, config, steps, teacher, distribution)

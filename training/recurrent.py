@@ -3,10 +3,18 @@
 Keras's own multiplies the input with its kernel anew at each step, in a loop of the
 backend. Here one product serves all steps, and the steps are unrolled, so that the
 compiler sees them all. Networks are trained with this layer and saved with the plain one.
+
+It can also cut its steps into pieces, over whose ends no gradient goes back: truncated
+back-propagation through time (Williams & Peng 1990, with equal pieces).
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import keras
 from keras import ops
+
+from training.config import TrainingConfig
 
 
 @keras.saving.register_keras_serializable(package="scanline")
@@ -16,10 +24,21 @@ class HoistedRNN(keras.layers.SimpleRNN):
     Takes (batch, steps, inputs), gives all states (batch, steps, units), in the order of
     reading. The activation is tanh or relu. Masks, initial states and dropout are not
     supported.
+
+    Args:
+        piece: steps of a piece, counted in the order of reading; 0: never cut.
+        reset: start each piece from the state 0, instead of from the state before it.
     """
 
     products = "float32"
     """What the factors of its products are rounded to; weights, sums and states are float32."""
+
+    def __init__(self, units, *, piece=0, reset=False, **options):
+        super().__init__(units, **options)
+        self.piece, self.reset = piece, reset
+
+    def get_config(self):
+        return super().get_config() | {"piece": self.piece, "reset": self.reset}
 
     def call(self, sequences, initial_state=None, mask=None, training=False):  # noqa: ARG002 (Keras's)
         cell = self.cell
@@ -38,10 +57,19 @@ class HoistedRNN(keras.layers.SimpleRNN):
     def _states(self, drive, kernel) -> list:
         """Each (batch, units), in the order of reading."""
         drives = ops.unstack(drive, axis=1)
-        states = [self.activation(drives[-1 if self.go_backwards else 0])]
-        for total in drives[-2::-1] if self.go_backwards else drives[1:]:
-            states.append(self.activation(total + self._product(states[-1], kernel)))
+        first, *others = drives[::-1] if self.go_backwards else drives
+        states, cuts = [self.activation(first)], self._cuts(len(drives))
+        for step, total in enumerate(others, start=1):
+            if self.reset and step in cuts:
+                states.append(self.activation(total))
+                continue
+            before = ops.stop_gradient(states[-1]) if step in cuts else states[-1]
+            states.append(self.activation(total + self._product(before, kernel)))
         return states
+
+    def _cuts(self, steps: int) -> range:
+        """Steps, 0 the first that is read, that begin another piece."""
+        return range(self.piece, steps, self.piece) if self.piece else range(0)
 
     def _states_and_gradient(self, drive, kernel):
         """As `keras.ops.custom_gradient` wants it: the states, and their gradient by hand.
@@ -56,12 +84,16 @@ class HoistedRNN(keras.layers.SimpleRNN):
             turned = ops.transpose(kernel)
             slopes = [_slope(self.activation, state) for state in states]
             *others, last = ops.unstack(upstream, axis=1)
-            moves = [last * slopes[-1]]  # of the drives, last one first
-            for given, slope in zip(others[::-1], slopes[-2::-1], strict=True):
-                moves.append((given + self._product(moves[-1], turned)) * slope)
-            before = ops.concatenate(states[:-1], axis=0)  # (batch * (steps - 1), units)
-            after = ops.concatenate(moves[-2::-1], axis=0)
-            in_rows = moves if self.go_backwards else moves[::-1]
+            moves, cuts = [last * slopes[-1]], self._cuts(len(states))  # of the drives
+            for step in range(len(others) - 1, -1, -1):
+                total = others[step]
+                if step + 1 not in cuts:
+                    total = total + self._product(moves[0], turned)
+                moves.insert(0, total * slopes[step])
+            used = [s for s in range(1, len(states)) if not (self.reset and s in cuts)]
+            before = ops.concatenate([states[s - 1] for s in used], axis=0)
+            after = ops.concatenate([moves[s] for s in used], axis=0)  # (batch * used, units)
+            in_rows = moves[::-1] if self.go_backwards else moves
             return ops.stack(in_rows, axis=1), self._product(ops.transpose(before), after)
 
         return ops.stack(states, axis=1), gradient
@@ -76,6 +108,11 @@ class Bfloat16RNN(HoistedRNN):
 
 READERS = {"float32": HoistedRNN, "bfloat16": Bfloat16RNN}
 """By `TrainingConfig.precision`."""
+
+
+def reader(config: TrainingConfig) -> Callable[..., HoistedRNN]:
+    """What makes the recurrent layers of a run."""
+    return partial(READERS[config.precision], piece=config.truncate or 0, reset=config.reset)
 
 
 def _slope(activation, state):

@@ -38,9 +38,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(config: TrainingConfig, model: keras.Model, steps: int) -> keras.Optimizer:
-    """`config.optimizer` with `clipnorm` or `global_clipnorm`; AdamW decays kernels only."""
+    """`config.optimizer` with its way of clipping; AdamW decays kernels only."""
     rate = Schedule(config.learning_rate, steps, config.warmup)
-    clipping = {"clipnorm": config.clipnorm, "global_clipnorm": config.global_clipnorm}
+    names = ("clipnorm", "global_clipnorm", "clipvalue")
+    clipping = {name: getattr(config, name) for name in names}
     if config.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM, **clipping)
     else:

@@ -6,6 +6,7 @@
 """
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def _settings(
     """All that determines the run, and how it came to be."""
     settings = {
         "training": config.to_json(),
-        "network": PRESETS[config.preset].to_json(),
+        "network": _network(config).to_json(),
         "data": str(data_path) if data_path else None,
         "data_sha256": digits.sha256(),
         "data_count": len(digits),
@@ -105,6 +106,11 @@ def _settings(
             settings[f"{name}_sha256"] = _sha256(name, Path(path))
     # Now, not at the end: what cannot be read there must not cost the run.
     return settings | {"commands": provenance.commands(settings)}
+
+
+def _network(config: TrainingConfig) -> NetworkConfig:
+    shape = PRESETS[config.preset]
+    return shape if config.input_gain is None else replace(shape, input_gain=config.input_gain)
 
 
 def _sha256(name: str, path: Path) -> str:
@@ -146,8 +152,15 @@ def _introduction(
         f"{training:,} digits to train, {validation:,} to validate, {loop.batch} a step"
         f"{distribute.describe(loop.trainer.distribution)}\n"
         "the loss is that of the answer, "
-        f"plus {every_step:g} x that of every step's answer{downward}"
+        f"plus {every_step:g} x that of every step's answer{downward}{_pieces(config)}"
     )
+
+
+def _pieces(config: TrainingConfig) -> str:
+    if config.truncate is None:
+        return ""
+    state = "starts from 0" if config.reset else "is carried on"
+    return f"\nno gradient goes back over the end of {config.truncate} steps; the state {state}"
 
 
 def _summary(row: dict[str, Any], epochs: int, two_readers: bool, is_best: bool) -> str:

@@ -26,7 +26,13 @@ def test_flags():
     assert (textbook.clipnorm, textbook.global_clipnorm) == (None, 5)
     none = parse("--no-clip")
     assert (none.clipnorm, none.global_clipnorm) == (None, None)
+    values = parse("--clipvalue", "0.1")
+    assert (values.clipnorm, values.clipvalue) == (None, 0.1)
     assert parse("--optimizer", "sgd").optimizer == "sgd"
+    pieces = parse("--preset", "elman", "--truncate", "7", "--reset", "--input-gain", "3")
+    assert (pieces.truncate, pieces.reset, pieces.input_gain) == (7, True, 3)
+    assert (pieces.step_loss, pieces.belief_loss) == (0, 0)
+    assert parse("--truncate", "7").step_loss == 0.5
     assert parse("--precision", "bfloat16").precision == "bfloat16"
 
 
@@ -39,6 +45,14 @@ def test_values_out_of_range_are_named(capsys):
         ({"batch_size": -1}, "batch_size"),
         ({"clipnorm": 0}, "clipnorm"),
         ({"clipnorm": 1, "global_clipnorm": 1}, "exclude each other"),
+        ({"clipvalue": 1, "global_clipnorm": 1}, "exclude each other"),
+        ({"clipvalue": -1}, "clipvalue"),
+        ({"truncate": 0}, "truncate"),
+        ({"input_gain": 0}, "input_gain"),
+        ({"preset": "elman", "reset": True}, "--truncate 7"),
+        ({"preset": "bidirectional", "reset": True, "truncate": 7}, "one downward reader"),
+        ({"preset": "stacked", "reset": True, "truncate": 7}, "one downward reader"),
+        ({"preset": "elman", "reset": True, "truncate": 7}, "last step alone"),
         ({"ema": 1}, "ema"),
         ({"seed": -1}, "seed"),
         ({"optimizer": "adam"}, "optimizer must be adamw or sgd"),
