@@ -1,5 +1,6 @@
 // Exercise 2: how W reaches z, and what must be stored for the way back.
 
+import { lineChart } from "../chart.js";
 import { captioned, el, lowered, table } from "../elements.js";
 import { computationGraph } from "../graph.js";
 
@@ -67,6 +68,10 @@ export default {
     { name: "more_tau", ask: "τ, h, y: more values for 100 steps than for 2 =", value: STORED.tau_and_h.more },
     { name: "more_h", ask: "1 − h²: more values for 100 steps than for 2 =", value: STORED.h_only.more },
   ],
+
+  more: ({ texts }) => el("details", {}, el("summary", {}, texts.readings), table(texts.readingsNote, ["", "T = 2", "T = 100", texts.moreValues], texts.readingRows)),
+
+  drawing: { recorded: "memory", isAsked: false, show: memory },
 };
 
 const index = (paths, s, t) => paths.findIndex((path) => path.used_at === s && path.leaves_at === t);
@@ -131,4 +136,24 @@ function factors({ numbers, values, f, texts }, s, t, value) {
 function bar(value, f) {
   const length = Math.min(1, Math.abs(value));
   return el("span", { class: "lab-bar" }, el("i", { style: `height: ${Math.max(1, 40 * length)}px` }), f(value));
+}
+
+/** Memory of a training step by the compiler's count, and what JAX keeps of this exercise. */
+function memory({ recorded, f, texts }) {
+  if (!recorded) return el("p", {}, texts.notRecorded);
+  const { rows, scalar, command, batch, units } = recorded;
+  const megabytes = (key) => rows.map(({ steps, [key]: bytes }) => [steps, bytes / 1e6]);
+  const training = megabytes("training_bytes");
+  const [[from, low], [to, high]] = [training[0], training.at(-1)];
+  const top = 10 * Math.ceil(high / 10);
+  const series = [{ name: texts.training, kind: "other", points: training }, { name: texts.forward, kind: "one", points: megabytes("forward_bytes") }];
+  const chart = lineChart(series, { x: { label: texts.steps, ticks: [0, 28, 100, 200] }, y: { label: "MB", ticks: [0, top / 2, top] } }, texts.memory);
+  const cells = rows.map(({ steps }, i) => [steps, f(training[i][1]), f(series[1].points[i][1])]);
+  return [
+    chart,
+    el("p", { class: "lab-sum" }, texts.perStep(f((high - low) / (to - from)), batch, units)),
+    table(texts.memory, [texts.steps, texts.training, texts.forward], cells),
+    el("p", {}, texts.jax(scalar.map(({ steps, kept }) => texts.jaxAt(steps, kept)).join(", "))),
+    el("p", { class: "lab-command" }, texts.made, " ", el("code", {}, command)),
+  ];
 }
