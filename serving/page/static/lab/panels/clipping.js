@@ -118,5 +118,5 @@ function runs(recorded, f, texts) {
     const errors = of(method).map(({ error_percent }) => error_percent);
     return [method, `${f(mean(errors))} %`, errors.map((error) => f(error)).join(", ")];
   });
-  return [el("h2", {}, texts.recorded), chart, table(texts.errors, ["", texts.mean, texts.seeds], rows), el("p", { class: "lab-command" }, texts.made, " ", el("code", {}, recorded.command))];
+  return [el("h2", {}, texts.recorded), chart, table(texts.errors, ["", texts.mean, texts.seeds], rows), el("p", { class: "lab-made" }, texts.made, " ", el("code", {}, recorded.command))];
 }

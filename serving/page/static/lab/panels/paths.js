@@ -154,6 +154,6 @@ function memory({ recorded, f, texts }) {
     el("p", { class: "lab-sum" }, texts.perStep(f((high - low) / (to - from)), batch, units)),
     table(texts.memory, [texts.steps, texts.training, texts.forward], cells),
     el("p", {}, texts.jax(scalar.map(({ steps, kept }) => texts.jaxAt(steps, kept)).join(", "))),
-    el("p", { class: "lab-command" }, texts.made, " ", el("code", {}, command)),
+    el("p", { class: "lab-made" }, texts.made, " ", el("code", {}, command)),
   ];
 }

@@ -150,7 +150,7 @@ function gains({ numbers, recorded, f, texts }) {
     bars(pairs, texts.gains),
     el("p", { class: "lab-sum" }, texts.change(["U", "W"].map((letter) => [f(first.norms[letter]), f(last.norms[letter]), last.norms[letter] < first.norms[letter] / 2]))),
     table(texts.gains, ["", "|h| > 0.99", texts.slope, "‖∂L/∂U‖", "‖∂L/∂W‖", ...(recorded ? [texts.trainedError] : [])], rows),
-    recorded ? el("p", { class: "lab-command" }, texts.made, " ", el("code", {}, recorded.command)) : null,
+    recorded ? el("p", { class: "lab-made" }, texts.made, " ", el("code", {}, recorded.command)) : null,
     table(texts.trained, ["", "|h| > 0.99", texts.slope], trainedRows),
   ];
 }

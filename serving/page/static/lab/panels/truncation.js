@@ -97,5 +97,5 @@ function trained({ runs, command }, f, texts) {
   };
   const pieces = [...new Set(runs.map(({ piece }) => piece))].sort((one, two) => two - one);
   const rows = pieces.map((piece) => [`K = ${piece}`, written(piece, piece === 28 ? "whole" : "carry", "error_percent"), written(piece, "reset", "as_trained_percent"), written(piece, "reset", "error_percent")]);
-  return [table(texts.trained, ["", "carry", texts.resetInPieces, texts.resetWhole], rows), el("p", { class: "lab-command" }, texts.made, " ", el("code", {}, command))];
+  return [table(texts.trained, ["", "carry", texts.resetInPieces, texts.resetWhole], rows), el("p", { class: "lab-made" }, texts.made, " ", el("code", {}, command))];
 }
