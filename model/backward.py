@@ -14,7 +14,7 @@ not its sums a_t: both derivatives f' follow from h. The upward reader is the sa
 row to the first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,7 +37,9 @@ class Gradients:
     states: dict[str, np.ndarray]
 
 
-def answer_gradients(network: Network, states: Mapping[str, np.ndarray], digit: int) -> Gradients:
+def answer_gradients(
+    network: Network, states: Mapping[str, np.ndarray], digit: int | Sequence[int]
+) -> Gradients:
     """Differentiate the answer's logit of `digit`, the number before the softmax.
 
     Args:
@@ -45,12 +47,16 @@ def answer_gradients(network: Network, states: Mapping[str, np.ndarray], digit: 
         states: (28, units) by output name, as `reference.forward` or the exported network gave
             them for the image; other outputs may be there too. Their dtype is that of the
             computation and the result.
-        digit: 0..9.
+        digit: 0..9. With several, one for each image, all arrays have an axis for the images first.
 
     Raises:
         KeyError: a reader's states are missing.
     """
-    above = _readout(network, digit, states[signature.hidden_forward(1)].dtype)
+    dtype = states[signature.hidden_forward(1)].dtype
+    if isinstance(digit, Sequence):
+        above = np.stack([_readout(network, each, dtype) for each in digit])
+    else:
+        above = _readout(network, digit, dtype)
     found, _, pixels = _back(network, states, above)
     return Gradients(pixels, {name: found[name] for name in states if name in found})
 

@@ -75,10 +75,10 @@ def read_layers(
 class StateTerms:
     """A unit's state at a step, h_t[j] = f(Σ_i U[j, i] x_t[i] + Σ_i W[j, i] h_{t−1}[i] + b[j])."""
 
-    inputs: (
-        np.ndarray
-    )  # (inputs,), U[j, i] x_t[i]; with a window its rows, the one read first first
-    recurrent: np.ndarray  # (units,), W[j, i] h_{t−1}[i], or k_{t+1}[i] of an upward reader
+    x: np.ndarray  # (inputs,), x_t; with a window its rows, the one read first first
+    before: np.ndarray  # (units,), h_{t−1}, or k_{t+1} of an upward reader
+    inputs: np.ndarray  # (inputs,), U[j, i] x_t[i]
+    recurrent: np.ndarray  # (units,), W[j, i] h_{t−1}[i]
     bias: float
     total: float  # f's argument
     state: float
@@ -114,7 +114,8 @@ def state_terms(
     by_input = seen[t] * cell.kernel[:, unit]
     recurrent = before * cell.recurrent_kernel[:, unit]
     total = by_input.sum() + recurrent.sum() + cell.bias[unit]
-    return StateTerms(by_input, recurrent, float(cell.bias[unit]), float(total), float(h[t, unit]))
+    bias, state = float(cell.bias[unit]), float(h[t, unit])
+    return StateTerms(seen[t], before, by_input, recurrent, bias, float(total), state)
 
 
 def read(cell: Cell, activation: str, x: np.ndarray) -> np.ndarray:

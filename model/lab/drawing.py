@@ -114,14 +114,13 @@ def graph(drawing: Drawing, row: int = 14, unit: Whole = 0) -> dict[str, Any]:
     if unit >= cell.units:
         raise ValueError(f"unit must be 0 to {cell.units - 1}, not {unit}")
     terms = reference.state_terms(network, drawing.rows, signature.hidden_forward(1), row, unit)
-    h = _states(network, drawing.rows)
     return {
         "row": row,
         "unit": unit,
-        "x": (drawing.rows[row - 1] * network.scale).tolist(),
+        "x": terms.x.tolist(),
         "U": cell.kernel[:, unit].tolist(),
         "Ux": terms.inputs.tolist(),
-        "before": (h[row - 2] if row > 1 else np.zeros(cell.units)).tolist(),
+        "before": terms.before.tolist(),
         "W": cell.recurrent_kernel[:, unit].tolist(),
         "Wh": terms.recurrent.tolist(),
         "sum_Ux": float(terms.inputs.sum()),

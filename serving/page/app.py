@@ -4,13 +4,13 @@ The drawing and the pictures are our own canvases, because `gr.Sketchpad` report
 pen is lifted. What they show arrives through `serving.page.stream`.
 """
 
-import json
 from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -44,11 +44,6 @@ class LiveFiles(StaticFiles):
         return response
 
 
-def templates() -> dict[str, list]:
-    """Our own strokes for the ten digits: {"0": [[[x, y], ...], ...], ...}, unit square."""
-    return json.loads((STATIC / "drawing" / "digits.json").read_text())
-
-
 def summary(name: str, card: dict[str, Any]) -> dict:
     """Name of a network and what its card says in short; null what the card lacks."""
     test = card.get("test")
@@ -68,20 +63,24 @@ def page_config(predictor: Predictor) -> dict:
     with its output's name and its units in groups (`serving.page.units`). ``range`` is [-1, 1]
     where states are bounded, else null: the page then scales by what it shows.
     """
-    strokes = templates()
-    means = units.read_templates(predictor, strokes)
+    images, digits = units.examples()
+    names = [name for name in predictor.output_names if signature.layer_of(name)]
+    states = predictor.run(images, names)
+    explained = explain_config(predictor)
+    effects = units.effects(predictor.weights, states, digits) if explained else {}
     layers: dict[int, dict] = {}
-    for name, states in means.items():
+    for name, of in states.items():
         direction, number = signature.layer_of(name)
+        count = of.shape[-1]
         reader = {
             "name": name,
-            "units": states.shape[-1],
-            "groups": units.group_units(states),
+            "units": count,
+            "groups": units.group_units(effects.get(name, np.zeros((signature.DIGITS, count)))),
         }
         layers.setdefault(number, {"number": number, "forward": None, "backward": None})
         layers[number][direction] = reader
-    lowest = min(states.min() for states in means.values())
-    highest = max(states.max() for states in means.values())
+    lowest = min(of.min() for of in states.values())
+    highest = max(of.max() for of in states.values())
     return {
         "model": summary(predictor.name, predictor.card),
         "steps": signature.STEPS,
@@ -101,12 +100,12 @@ def page_config(predictor: Predictor) -> dict:
             "belief": signature.STEP_PROBABILITIES,
             "score": signature.SCORE if signature.SCORE in predictor.output_names else None,
         },
-        "explain": explain_config(predictor),
+        "explain": explained,
         "thresholds": asdict(predictor.thresholds),
         "picture": picture_config(),
         "layers": [layers[number] for number in sorted(layers)],
         "range": [-1, 1] if -1 <= lowest < 0 and highest <= 1 else None,
-        "opening": strokes[str(OPENING_DIGIT)],
+        "opening": units.templates()[str(OPENING_DIGIT)],
     }
 
 

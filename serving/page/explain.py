@@ -16,14 +16,18 @@ and answers with a frame (`pack_frame`), whose header is {"sequence", "has_ink",
 ``gradient_of_NAME``   (28, units) ∂d/∂state for the states that the network gives as NAME
 ====================== =========== =========================================================
 
+``POST /live/state.json?model=NAME&output=OUTPUT&row=ROW&unit=UNIT`` takes the same message and
+answers with the sum that one state is f of (`serving.page.units.explain_state`).
+
 A blank page has no answer to explain: "digit" and "belief_digit" are null, and no tensor is sent.
 Every error is {"error"} with its 4xx code.
 """
 
 import time
+from typing import Annotated
 
 import numpy as np
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from model import backward, reference, signature
 from model.images.strokes import without_each
@@ -33,11 +37,12 @@ from model.weights import Network
 from serving.http.errors import broken_model, json_answer
 from serving.inference.models import Models
 from serving.page.stream import StrokesError, pack_frame, read_input
-from serving.page.units import inspect_unit
+from serving.page.units import exciting, explain_state, inspect_unit
 from serving.page.worker import Worker
 
 PATH = "/live/explain"
 UNIT_PATH = "/live/unit.json"
+STATE_PATH = "/live/state.json"
 
 ROW_GRADIENT = "row_gradient"
 ROW_INFLUENCE = "row_influence"
@@ -60,6 +65,7 @@ def explain_config(predictor: Predictor) -> dict | None:
     return {
         "path": PATH.lstrip("/"),
         "unitPath": UNIT_PATH.lstrip("/"),
+        "statePath": STATE_PATH.lstrip("/"),
         "rowGradient": ROW_GRADIENT,
         "rowInfluence": ROW_INFLUENCE,
         "erasedRows": ERASED_ROWS,
@@ -129,7 +135,7 @@ def _erased(
 
 
 def add_explain(app: FastAPI, models: Models) -> None:
-    """Add both routes to `app`."""
+    """Add the routes to `app`."""
     worker = Worker("explain")
 
     def work(message: bytes, model: str | None) -> bytes:
@@ -146,9 +152,28 @@ def add_explain(app: FastAPI, models: Models) -> None:
 
     @app.get(UNIT_PATH, include_in_schema=False)
     def unit_route(output: str = "", unit: str = "", model: str | None = None) -> Response:
+        predictor = models.choose(model)
+        network = weights_of(predictor)
+        try:
+            described = inspect_unit(network, output, unit)
+        except LookupError as error:
+            raise HTTPException(404, str(error)) from error
+        return json_answer(described | {"exciting": exciting(predictor, output, int(unit))})
+
+    @app.post(STATE_PATH, include_in_schema=False)
+    async def state_route(
+        request: Request,
+        row: Annotated[int, Query(ge=1, le=signature.STEPS)],
+        output: str = "",
+        unit: str = "",
+        model: str | None = None,
+    ) -> Response:
         network = weights_of(models.choose(model))
         try:
-            return json_answer(inspect_unit(network, output, unit))
+            image = read_input(await request.body()).image
+            return json_answer(await worker.run(explain_state, network, image, output, row, unit))
+        except StrokesError as error:
+            raise HTTPException(400, str(error)) from error
         except LookupError as error:
             raise HTTPException(404, str(error)) from error
 

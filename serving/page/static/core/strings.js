@@ -71,7 +71,7 @@ const POINT = matchMedia("(hover: none)").matches
 export function invitation({ layer, hasBackward, rejected, between }) {
   if (rejected && !between) return MUST_CHOOSE;
   if (layer === 1 || !hasBackward) return POINT;
-  return `Layer ${layer} reads both memories of layer ${layer - 1}: each row knows the whole image. The belief is layer 1’s.`;
+  return `Layer ${layer} reads both states of layer ${layer - 1}: each row knows the whole image. The belief is layer 1’s.`;
 }
 
 /** What the shown states know at a row, said plainly. */
@@ -85,12 +85,12 @@ export function knowledge({ row, steps, layer, hasBackward, rejected, between })
   if (layer === 1) {
     return `Here the downward reader knows rows 1 to ${row}; the upward one, rows ${steps} to ${row}.`;
   }
-  return `Layer ${layer} reads both memories of layer ${layer - 1}: it knows the whole image. The belief is layer 1’s, of rows 1 to ${row}.`;
+  return `Layer ${layer} reads both states of layer ${layer - 1}: it knows the whole image. The belief is layer 1’s, of rows 1 to ${row}.`;
 }
 
 const END = "Its answer comes from what both know at the end.";
-const MET = "Here they meet: together they know the whole image.";
-const metAbove = (layer) => `Here they meet: each has read half of layer ${layer}’s memory.`;
+const MET = "Here they meet: together they know the whole image, neither does alone.";
+const metAbove = (layer) => `Here they meet: each has read half of layer ${layer}’s states.`;
 
 /**
  * Where the readers are after `time` rows each: a sentence, and what they know together.
@@ -115,11 +115,9 @@ export function sweep({ time, steps, layer, hasBackward, ...reading }) {
   let knowledge = "Every row has been read once; each reader now reads the half that the other began with.";
   if (unread > 0) knowledge = `Nobody has read ${rows(time + 1, up - 1)} yet.`;
   if (layer > 1) {
-    knowledge = `Layer ${layer} begins once layer ${layer - 1} is through, and reads its memory row by row. The belief is layer 1’s.`;
+    knowledge = `Layer ${layer} begins once layer ${layer - 1} is through, and reads its states row by row. The belief is layer 1’s.`;
   }
-  if (unread === 0) {
-    return { sentence: layer > 1 ? metAbove(layer - 1) : MET, knowledge };
-  }
+  if (unread === 0) knowledge = layer > 1 ? metAbove(layer - 1) : MET;
   return { sentence: `${downward} The upward reader is at row ${up}.`, knowledge };
 }
 
@@ -220,14 +218,16 @@ function rows(from, to) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-/**
- * `from` to `to`: the shortest run of rows with most of what speaks for `digit`; or null. Where
- * the digit is but the best guess of a rejected drawing, they have decided nothing.
- */
-export function decided(run, digit, isGuess) {
-  if (!run) return `No row speaks for ${digit}.`;
-  return `${capital(rows(run.from, run.to))} ${isGuess ? `spoke most for ${digit}` : "decided"}.`;
+/** The row whose erasing costs the digit, or the best guess, most: measured, not a gradient. */
+export function matters(costliest, digit, isGuess) {
+  if (!costliest) return "";
+  const { row, before, after } = costliest;
+  if (costliest.digit !== digit) return `Without row ${row}, ${isGuess ? "its best guess would be" : "it would say"} ${costliest.digit}.`;
+  if (before - after < NOTICED) return `No single row matters much: erase any, ${digit} stays at ${percent(after)}${after < before ? " or more" : ""}.`;
+  return `Row ${row} matters most: without it, ${digit} falls to ${percent(after)}.`;
 }
+
+const NOTICED = 0.005; // of probability: half of what is shown
 
 /** Short: on a phone it stands above a narrow column. */
 export const whyTitle = (digit, isGuess) =>
@@ -237,9 +237,9 @@ export const WHY_LATER = "The reasons appear when the reading is done.";
 export const FLIPS = "beside Why: what it would say without this row";
 
 /** What the column beside the image shows, for a screen reader. */
-export function whyLabel({ digit, run, against, isGuess }) {
+export function whyLabel({ digit, costliest, against, isGuess }) {
   const spoke = against === null ? "" : ` Row ${against} speaks most against it.`;
-  return `How much each row speaks for ${digit}${isGuess ? ", only its best guess" : ""}. ${decided(run, digit, isGuess)}${spoke}`;
+  return `How much each row speaks for ${digit}${isGuess ? ", only its best guess" : ""}. ${matters(costliest, digit, isGuess)}${spoke}`;
 }
 
 export const NO_WHY = "How much each row speaks for the answer: nothing to show yet";
@@ -283,7 +283,7 @@ export function changed({ forward, backward }) {
     return `row${many ? "s" : ""} ${text}`;
   };
   const found = [];
-  if (forward?.length) found.push(`the downward memory in ${list(forward)}`);
+  if (forward?.length) found.push(`the downward states in ${list(forward)}`);
   if (backward?.length) found.push(`the upward one in ${list(backward)}`);
   if (!found.length) return "The last stroke changed nothing.";
   return `The last stroke changed ${found.join(", and ")}.`;
@@ -303,16 +303,20 @@ function share(ratio) {
 export const tick = (power) =>
   power > 0 ? `${(10 ** power).toLocaleString("en")} ×` : `${10 ** (power + 2)}${NARROW}%`;
 
-/** How strongly the last belief, in `digit`, depends on the memory after `row`, of `last` rows. */
+const VANISHED = 0.01; // of the last row's
+
+/** How strongly the last belief, in `digit`, depends on the state after `row`, of `last` rows. */
 export function felt({ row, last, digit, ratio, isFirstInk }) {
   const where = isFirstInk ? `row ${row}, where the ink begins,` : `row ${row}`;
   const belief = `Its final belief, ${digit},`;
-  if (row === last) return `${belief} comes right after row ${last}, so it depends on that row’s memory in full.`;
+  if (row === last) return `${belief} comes right after row ${last}, so it depends on that row’s state in full.`;
   if (!ratio) return `${belief} no longer depends on ${where} at all.`;
-  const fade = ratio < 0.5 ? ": the rows in between blur its trace (the gradient vanishes)" : "";
-  const grow = ratio > 2 ? ": the rows in between amplify its trace (the gradient grows)" : "";
-  return `${belief} still depends on ${where} with ${share(ratio)} of row ${last}’s strength${fade}${grow}.`;
+  const change = ratio < VANISHED ? ": the gradient vanishes" : ratio < 1 ? `: the gradient falls to ${share(ratio)}` : `: the gradient grows to ${share(ratio)}`;
+  return `${belief} depends on ${where} with ${share(ratio)} of row ${last}’s strength${change}.`;
 }
+
+/** The same of the network that is compared with. */
+export const feltBySecond = ({ name, row, ratio }) => ` For ${name}, row ${row}’s share is ${ratio ? share(ratio) : "0"}.`;
 
 export const NOT_FELT = "Draw a digit to see how far back its last belief reaches.";
 
@@ -324,14 +328,14 @@ const READERS = { forward: "downward", backward: "upward" };
 export const unitName = (unit, digit) => `unit ${unit} · ${activity(digit)}`;
 /** After its name, beside the pointer: the unit that is looked into is shown farther down. */
 export const moreOfUnit = (isChosen) => ` · ${isChosen ? "more below" : "click for more"}`;
-const activity = (digit) => (digit === null ? "the same for all digits" : `most active for ${digit}`);
+const activity = (digit) => (digit === null ? "speaks for no digit" : `speaks most for ${digit}`);
 /** Of a group of columns: what its units have in common. */
 export const groupTitle = (digit, count) =>
-  `${count} unit${count > 1 ? "s" : ""}, ${activity(digit)} on average over the rows of our examples`;
+  `${count} unit${count > 1 ? "s" : ""}: ${activity(digit)}, by what their states give to its logit in our examples`;
 /** Beside the name of a unit that is looked into: what the place of its column says. */
 export function unitActivity(digit) {
-  if (digit === null) return "Our ten examples leave it the same.";
-  return `Most active for ${digit}: of our ten examples, that one gives it the highest state, on average over the rows. Its votes say what that counts for.`;
+  if (digit === null) return "In our examples it gives nothing to any digit’s logit.";
+  return `Speaks most for ${digit}: of our examples, drawings of ${digit} gain most from its states (state times gradient of the logit, summed over the rows). Its votes are its weights in the read-out.`;
 }
 export const unitTitle = ({ unit, direction, layer, layers }) =>
   `Unit ${unit} of the ${READERS[direction]} reader${layers > 1 ? `, layer ${layer}` : ""}`;
@@ -354,6 +358,28 @@ export function traceLabel(states) {
   const peak = states.reduce((best, state, row) => (Math.abs(state) > Math.abs(states[best]) ? row : best), 0);
   return `${TRACE}: strongest at row ${peak + 1}, ${number(states[peak])}`;
 }
+export const EXCITING = "Excited most by";
+export const excitingNote = ({ row, state }) => `${number(Number(state.toFixed(2)))} at row ${row}`;
+export const excitingLabel = ({ digit, ...at }) => `An example ${digit}: ${excitingNote(at)}`;
+
+/** A number below the line, as in h₁. */
+export const lowered = (whole) => [...String(whole)].map((letter) => "₀₁₂₃₄₅₆₇₈₉"[letter]).join("");
+export const stateAt = (row, isLast) => `Its state at row ${row}${isLast ? ", the last it reads; mark a row for another" : ""}`;
+/** The arithmetic of one state. */
+export function stateSum({ name, letter, activation, sum_inputs, sum_recurrent, bias, total, state }) {
+  const signed = (value) => `${value < 0 ? "−" : "+"} ${number(Math.abs(value))}`;
+  const sum = `${number(sum_inputs)} ${signed(sum_recurrent)} ${signed(bias)}`;
+  return `${name} = ${activation}(Σ U·x + Σ W·${letter} + b) = ${activation}(${sum}) = ${activation}(${number(total)}) = ${number(state)}`;
+}
+export const INPUT_TERMS = "The largest terms U·x";
+export const stateTerms = (letter) => `The largest terms W·${letter}`;
+export const NO_TERMS = "none: all are 0";
+export const inputOf = ({ row, pixel, unit, reader }) => {
+  if (row !== undefined) return `row ${row}, pixel ${pixel + 1}`;
+  return reader ? `unit ${unit}, ${READERS[reader]}` : `unit ${unit}`;
+};
+export const stateOf = ({ unit }, letter, row) => `${letter}${lowered(row)}[${unit}]`;
+
 export const FROM = "Listens to";
 export const TO = "Speaks to";
 export const partnerLabel = (unit, weight) =>

@@ -11,6 +11,7 @@ export class Curve {
     this.svg.setAttribute("viewBox", "0 0 1 1");
     this.svg.setAttribute("preserveAspectRatio", "none");
     this.grid = this.#path("grid");
+    this.second = this.#path("line second");
     this.line = this.#path("line");
     this.marker = document.createElement("i");
     this.labels = document.createElement("div");
@@ -21,11 +22,14 @@ export class Curve {
   /**
    * @param heights 0 (bottom) to 1 (top) by row; none for no line
    * @param ticks [{at: 0..1, text}] of the vertical axis
+   * @param second heights of another line, to compare with
    */
-  show(heights, ticks) {
+  show(heights, ticks, second = []) {
     this.heights = heights;
-    const points = heights.map((height, row) => `${this.#place(row).toFixed(4)} ${(1 - height).toFixed(4)}`);
-    this.line.setAttribute("d", points.length ? `M${points.join("L")}` : "");
+    for (const [line, shown] of [[this.line, heights], [this.second, second]]) {
+      const points = shown.map((height, row) => `${this.#place(row).toFixed(4)} ${(1 - height).toFixed(4)}`);
+      line.setAttribute("d", points.length ? `M${points.join("L")}` : "");
+    }
     const key = JSON.stringify(ticks);
     if (key === this.ticks) return;
     this.ticks = key;

@@ -28,36 +28,69 @@ export function installExplanation(app) {
 const FEWEST_POWERS = 2; // of ten, on the axis
 const MOST_POWERS = 8;
 
-/** How strongly the last belief depends on the memory after each row, on a logarithmic axis. */
+const COMPARE = "compare"; // among the app's options: another network's name
+
+/** How strongly the last belief depends on the state after each row, on a logarithmic axis. */
 class ThroughTime {
   constructor(app) {
-    this.app = app;
+    Object.assign(this, { app, ratios: [], second: null });
     this.box = app.root.querySelector(".felt");
     this.note = app.root.querySelector(".felt-note");
+    this.key = app.root.querySelector(".felt-key");
     this.curve = new Curve(this.box, app.config.steps);
     app.events.addEventListener("row", () => this.#say());
+    app.events.addEventListener("rest", () => this.#askSecond());
+    app.options.changed(COMPARE, () => this.#askSecond());
     this.show(null);
   }
 
   /** @param explanation of `explanation.js`, or null */
   show(explanation) {
     this.explanation = explanation;
-    const { throughTime } = explanation ?? {};
-    const last = throughTime?.data.at(-1);
-    this.ratios = last ? Array.from(throughTime.data, (norm) => norm / last) : [];
-    const powers = this.ratios.filter((ratio) => ratio > 0).map(Math.log10);
+    this.ratios = explanation ? sharesOfLast(explanation.throughTime) : [];
+    if (this.second && this.second.sequence !== explanation?.sequence) this.second = null; // of an earlier drawing
+    this.#draw();
+  }
+
+  /** The same of the network that is compared with, once the pen rests. */
+  async #askSecond() {
+    const { app } = this;
+    const name = app.options.get(COMPARE);
+    this.request?.abort();
+    this.second = null;
+    this.#draw();
+    if (!name || !app.config.explain || !app.reading?.has_ink || app.shown < app.sequence) return;
+    const request = (this.request = new AbortController());
+    try {
+      const frame = await ask(app, name, request.signal);
+      if (request !== this.request) return;
+      this.second = { name, sequence: frame.sequence, ratios: sharesOfLast(frame.tensors[app.config.explain.throughTime]) };
+      this.#draw();
+    } catch {
+      // a network without weights, or a server in trouble: the first one's line stays alone
+    }
+  }
+
+  #draw() {
+    const { ratios } = this;
+    const others = this.second?.ratios ?? [];
+    const powers = [...ratios, ...others].filter((ratio) => ratio > 0).map(Math.log10);
     const high = Math.max(0, Math.ceil(Math.max(0, ...powers) - 0.05));
     const low = Math.max(high - MOST_POWERS, Math.min(high - FEWEST_POWERS, Math.floor(Math.min(0, ...powers))));
     const place = (power) => Math.max(0, (power - low) / (high - low));
+    const heights = (of) => of.map((ratio) => (ratio > 0 ? place(Math.log10(ratio)) : 0));
     const step = Math.ceil((high - low) / 4);
     const ticks = [];
     for (let power = high; power >= low; power -= step) ticks.push({ at: place(power), text: strings.tick(power) });
-    this.curve.show(this.ratios.map((ratio) => (ratio > 0 ? place(Math.log10(ratio)) : 0)), ticks);
+    this.curve.show(heights(ratios), ticks, heights(others));
+    this.key.hidden = !this.second;
+    const names = [this.app.config.model.name, this.second?.name ?? ""];
+    this.key.querySelectorAll("span").forEach((span, i) => setText(span, names[i]));
     this.#say();
   }
 
   #say() {
-    const { explanation, ratios, app } = this;
+    const { explanation, ratios, app, second } = this;
     if (!ratios.length) {
       this.curve.mark(null);
       setText(this.note, strings.NOT_FELT);
@@ -73,10 +106,24 @@ class ThroughTime {
       digit: explanation.beliefDigit,
       ratio: ratios[row],
       isFirstInk: app.cursor.row === null,
-    });
+    }) + (second ? strings.feltBySecond({ name: second.name, row: row + 1, ratio: second.ratios[row] }) : "");
     setText(this.note, text);
     this.box.setAttribute("aria-label", text);
   }
+}
+
+/** Norms by row as shares of the last row's. */
+function sharesOfLast({ data }) {
+  const last = data.at(-1);
+  return last ? Array.from(data, (norm) => norm / last) : [];
+}
+
+/** The server's frame on why the network `name` answers as it does. @throws where there is none */
+async function ask(app, name, signal) {
+  const body = packDrawing(app.sequence, app.pad.drawing);
+  const response = await fetch(address(app.config.explain.path, name), { method: "POST", body, signal });
+  if (!response.ok) throw Object.assign(new Error(`${response.status}`), { status: response.status });
+  return readFrame(await response.arrayBuffer());
 }
 
 // Asks the server why the network answers as it does, and never delays the drawing for it:
@@ -131,21 +178,14 @@ class Explainer {
     // While a newer drawing waits, its reading will bring us here again.
     if (app.shown < app.sequence || app.sequence === this.asked) return;
     const request = (this.request = new AbortController());
-    const { explain, model } = app.config;
     const { reading } = app; // of the same drawing
     this.started = performance.now();
     this.asked = app.sequence;
     try {
-      const response = await fetch(address(explain.path, model.name), {
-        method: "POST",
-        body: packDrawing(app.sequence, app.pad.drawing),
-        signal: AbortSignal.any([request.signal, AbortSignal.timeout(LONGEST_WAIT)]),
-      });
-      if (response.status === BUSY) return this.#fail(request, true);
-      if (!response.ok) throw new Error(`${response.status}`);
-      this.#receive(readFrame(await response.arrayBuffer()), reading, request);
+      const signal = AbortSignal.any([request.signal, AbortSignal.timeout(LONGEST_WAIT)]);
+      this.#receive(await ask(app, app.config.model.name, signal), reading, request);
     } catch (error) {
-      this.#fail(request, error.name === "TimeoutError");
+      this.#fail(request, error.status === BUSY || error.name === "TimeoutError");
     }
   }
 

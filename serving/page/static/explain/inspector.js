@@ -2,8 +2,10 @@
 
 import { address } from "../core/app.js";
 import { button, placeIn, setText } from "../core/dom.js";
+import { el } from "../core/elements.js";
 import { DIRECTIONS, diverging, groupColumns, Heatmap } from "../reading/panels.js";
 import { Curve } from "./curve.js";
+import { StateSum } from "./state-sum.js";
 import * as strings from "../core/strings.js";
 
 const UNIT = "unit"; // among the app's options: reader and number, as "forward-38"
@@ -26,7 +28,11 @@ class Inspector {
       <div class="unit-trace"><h3></h3><div class="trace" role="img"></div></div>
       <div class="unit-from"><h3></h3><ol></ol></div>
       <div class="unit-to"><h3></h3><ol></ol></div>
-      <div class="unit-votes"><h3></h3><ol></ol><p></p></div>`;
+      <div class="unit-votes"><h3></h3><ol></ol><p></p></div>
+      <div class="unit-exciting"><h3></h3><div class="exciting"></div></div>
+      <div class="unit-state"></div>`;
+    this.sum = new StateSum(app, this.find(".unit-state"));
+    setText(this.find(".unit-exciting h3"), strings.EXCITING);
     setText(this.find(".unit-input h3"), strings.INPUT);
     setText(this.find(".unit-trace h3"), strings.TRACE);
     setText(this.find(".unit-from h3"), strings.FROM);
@@ -70,6 +76,7 @@ class Inspector {
     this.request?.abort();
     this.direction = this.unit = this.details = null;
     this.box.hidden = true;
+    this.sum.show(null);
     setText(this.find("h2"), strings.UNIT);
     setText(this.find(".inspector-hint"), strings.PICK_UNIT);
     for (const listener of this.listeners) listener();
@@ -105,6 +112,7 @@ class Inspector {
     this.box.hidden = false;
     this.#show();
     this.#trace();
+    this.sum.show({ output: reader.name, direction, unit });
   }
 
   #show() {
@@ -114,6 +122,7 @@ class Inspector {
     for (const way of ["from", "to"]) this.#partners(this.find(`.unit-${way} ol`), this.details[way]);
     setText(this.find(".unit-votes h3"), strings.votes(votes_in, this.app.config.outputs));
     setText(this.find(".unit-votes p"), votes ? "" : strings.NO_VOTES);
+    this.find(".exciting").replaceChildren(...this.details.exciting.map((drawing) => thumbnail(drawing, this.app.config)));
     this.find(".unit-votes ol").replaceChildren(...bars(votes ?? []).map((bar, digit) => item(digit, bar)));
   }
 
@@ -172,7 +181,18 @@ class Inspector {
   }
 }
 
-/** The digit for which a unit is most active, null where all are the same. */
+/** A drawing that excites a unit, with a mark at the row. */
+function thumbnail({ digit, row, state, image }, { steps, pixels }) {
+  const canvas = el("canvas", { width: pixels, height: steps, role: "img", "aria-label": strings.excitingLabel({ digit, row, state }) });
+  const context = canvas.getContext("2d");
+  const data = context.createImageData(pixels, steps);
+  image.forEach((ink, i) => data.data.set([ink, ink, ink, 255], 4 * i));
+  context.putImageData(data, 0, 0);
+  const mark = el("i", { style: `--row-share: ${(row - 0.5) / steps}` });
+  return el("figure", {}, el("div", {}, canvas, mark), el("figcaption", {}, strings.excitingNote({ row, state })));
+}
+
+/** The digit whose logit a unit raises most, null where it does nothing. */
 const digitOf = ({ groups }, unit) => groups.find(({ units }) => units.includes(unit)).digit;
 
 /** Signed values as bars: {value, size: −1..1 of the largest}. */

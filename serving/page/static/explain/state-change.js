@@ -1,5 +1,5 @@
 // What a stroke changes: beside each row of the states' pictures, a bar as long as the row's
-// memory has moved since the stroke began. It fades once the pen rests.
+// states have moved since the stroke began. It fades once the pen rests.
 
 import { setText } from "../core/dom.js";
 import { DIRECTIONS } from "../reading/panels.js";

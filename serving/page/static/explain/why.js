@@ -7,28 +7,19 @@ import { compressed, diverging, groupColumns, Heatmap, quantile, TOLD_APART } fr
 import * as strings from "../core/strings.js";
 
 const HALF = 60; // canvas pixels of the longest bar
-const MOST = 0.5; // rows that carry more than this share have decided
 const CELL = 10; // canvas pixels of one pixel of the image
 
 /**
- * The shortest run of rows, 0 for the top, that carries more than half of all that speaks for the
- * digit: {from, to}, or null where nothing does.
+ * The row whose erasing costs the digit most probability: {row (1 for the top), before, after,
+ * digit: what is then likeliest}; null where no row has ink.
  */
-function decidingRows(influence) {
-  const gains = Array.from(influence, (value) => Math.max(0, value));
-  const enough = MOST * gains.reduce((sum, gain) => sum + gain, 0);
-  if (!enough) return null;
-  let best = null;
-  for (let from = 0; from < gains.length; from++) {
-    let sum = 0;
-    for (let to = from; to < gains.length; to++) {
-      sum += gains[to];
-      if (sum <= enough) continue;
-      if (!best || to - from < best.to - best.from) best = { from, to };
-      break;
-    }
-  }
-  return best;
+function costliestRow(explanation, answer) {
+  const { digit, erasedRows: { shape: [rows, digits], data } } = explanation;
+  const after = Array.from({ length: rows }, (_, row) => data[row * digits + digit]);
+  const inked = [...after.keys()].filter((row) => hasInk(explanation, row));
+  if (!inked.length) return null;
+  const row = inked.reduce((worst, other) => (after[other] < after[worst] ? other : worst));
+  return { row: row + 1, before: answer.data[digit], after: after[row], digit: argmax(data, row * digits, digits) };
 }
 
 /** Whether what is explained is but the best guess of a drawing that was rejected. */
@@ -88,8 +79,8 @@ export class Why {
   /** @param explanation of `explanation.js`, or null */
   show(explanation) {
     this.explanation = explanation;
-    const run = explanation && decidingRows(explanation.influence.data);
-    this.run = run && { from: run.from + 1, to: run.to + 1 };
+    const answer = explanation?.reading.tensors[this.app.config.outputs.answer];
+    this.costliest = explanation && costliestRow(explanation, answer);
     this.#say();
     this.#paint();
   }
@@ -104,7 +95,7 @@ export class Why {
   }
 
   #say() {
-    const { explanation, run } = this;
+    const { explanation, costliest } = this;
     const { row } = this.app.cursor;
     const isLater = this.isLater && row === null;
     let title = strings.whyTitle(null);
@@ -118,8 +109,8 @@ export class Why {
       title = strings.whyTitle(digit, guess);
       const lowest = argmax(influence.data.map((value) => -value));
       const against = influence.data[lowest] < 0 ? lowest + 1 : null;
-      label = strings.whyLabel({ digit, run, against, isGuess: guess });
-      because = row === null ? strings.decided(run, digit, guess) : withoutRow(explanation, row);
+      label = strings.whyLabel({ digit, costliest, against, isGuess: guess });
+      because = row === null ? strings.matters(costliest, digit, guess) : withoutRow(explanation, row);
     }
     setText(this.find(".why-panel h2"), title);
     setText(this.find(".because"), because);

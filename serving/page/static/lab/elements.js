@@ -1,22 +1,8 @@
-// Elements in one line each, and numbers as the Lab writes them.
+// Pictures and tables of numbers, and how the Lab writes a number.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { el, svg } from "../core/elements.js";
 
-/** An HTML element: attributes by name, listeners by "on…", children nodes or texts. */
-export const el = (tag, attributes = {}, ...children) => filled(document.createElement(tag), attributes, children);
-
-/** The same for SVG. */
-export const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
-
-function filled(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== false));
-  return element;
-}
+export { el, svg };
 
 const SMALL = 700;
 

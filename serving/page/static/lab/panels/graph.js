@@ -1,5 +1,6 @@
 // Exercise 1: what is computed, as a graph.
 
+import { activationCurve } from "../../core/activation.js";
 import { el, lowered, picture, svg, table } from "../elements.js";
 import { called, computationGraph } from "../graph.js";
 import { SCALAR } from "./paths.js";
@@ -97,18 +98,5 @@ function unitPicture({ row, unit, sum_Ux, sum_Wh, b, tau, h }, f, texts) {
     edge(340, 120, 400, 120),
     box(68, 40, "Σ U·x", f(sum_Ux)), box(68, 120, "Σ W·h", f(sum_Wh)), box(68, 200, "b", f(b), "parameter"),
     box(278, 120, `τ${lowered(row)} +`, f(tau), "computation marked"),
-    tanhCurve({ x: 400, y: 20, width: 230, height: 200 }, tau, h, f));
-}
-
-/** tanh with a point on it; far τ stand at the edge. */
-function tanhCurve({ x, y, width, height }, tau, h, f) {
-  const REACH = 4;
-  const at = (t, value) => [x + (width * (t + REACH)) / (2 * REACH), y + height / 2 - (height / 2 - 14) * value];
-  const points = Array.from({ length: 81 }, (_, i) => at((i - 40) / 10, Math.tanh((i - 40) / 10)).join(" "));
-  const [px, py] = at(Math.max(-REACH, Math.min(REACH, tau)), h);
-  return svg("g", {},
-    svg("path", { d: `M${x} ${y + height / 2}H${x + width}M${x + width / 2} ${y}V${y + height}`, class: "lab-axis" }),
-    svg("path", { d: `M${points.join("L")}`, class: "lab-curve" }),
-    svg("circle", { cx: px, cy: py, r: 7, class: "other filled" }),
-    svg("text", { x: h > 0 ? x + width : x, y: y + height / 2 + (h > 0 ? 30 : -18), "text-anchor": h > 0 ? "end" : "start", "font-size": 16, class: "factor" }, `tanh τ = ${f(h)}`));
+    activationCurve({ x: 400, y: 20, width: 230, height: 200 }, { activation: "tanh", total: tau, state: h }, `tanh τ = ${f(h)}`));
 }
