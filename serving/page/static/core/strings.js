@@ -454,3 +454,42 @@ export function about(description, { layers, outputs, explain }) {
   if (!explain) lacks.push("no weights file here: the page cannot say why it answers so");
   return [description, ...lacks.map((lack) => `It has ${lack}.`)].filter(Boolean).join(" ");
 }
+
+export const TOUR_BACK = "Back";
+export const TOUR_NEXT = "Next";
+export const TOUR_DONE = "Done";
+export const TOUR_END = "End the tour";
+/** The six steps of `tour.js`. */
+export const TOUR = [
+  {
+    title: "A row is a step",
+    text: "elman is one Keras SimpleRNN, the textbook’s network. At each step it reads one row of 28 pixels; the marked row is step 14.",
+    question: "Press the down arrow: what can the states of a row know of the rows below?",
+  },
+  {
+    title: "A state",
+    text: "One column is one unit. Its state at a row is tanh of a sum: this row’s pixels, all states of the row before, and a bias. Below stands the arithmetic of unit 38.",
+    question: "Which single term moves its state at row 14 most, a pixel or another unit?",
+  },
+  {
+    title: "Two readers",
+    text: "A bidirectional network has a second reader that starts at the bottom row. The player shows both.",
+    question: "From which row on has every row been read by one of the two?",
+  },
+  {
+    title: "The gradient",
+    text: "Learning goes back through the states. The curve shows how strongly the last belief depends on each earlier state: the gradient’s norm, on a logarithmic scale.",
+    question: "To how many per cent has it fallen where the ink begins?",
+  },
+  {
+    title: "Saturation",
+    text: "elman-saturated started with input weights ten times as large. Where a state is near −1 or 1, tanh is flat and its derivative near 0.",
+    question: "Which of the two has more states near ±1, and whose gradient falls faster over the first rows?",
+  },
+  {
+    title: "Clipping",
+    text: "elman-unclipped was trained without gradient clipping: one gradient that is too large can undo what was learnt.",
+    question: "Does it still believe the right digit, and from which row on?",
+    lab: "clipping",
+  },
+];
