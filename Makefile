@@ -9,7 +9,7 @@ RUN ?= runs/$(or $(PRESET),stacked)
 CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 .DEFAULT_GOAL := help
-.PHONY: help app train export release test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto docs lock clean
+.PHONY: help app train export release notebook test test-browser test-ray test-triton test-container screenshots image sbom audit lint format bench bench-serving proto docs lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -25,6 +25,10 @@ export: $(VENV)/.full  ## write the released network as ONNX and SavedModel into
 
 release: $(VENV)/.full  ## put RUN beside the networks that app and API offer
 	$(BIN)/python -m training.release $(RUN) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+notebook: $(VENV)/.full  ## open the notebook "A recurrent network by hand" in JupyterLab
+	$(BIN)/python -m pip install -q --disable-pip-version-check jupyterlab==4.6.6
+	$(BIN)/jupyter lab --ip 127.0.0.1 notebooks/rnn_by_hand.ipynb
 
 test: $(VENV)/.full  ## run all tests that need neither a browser nor a container
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
