@@ -24,10 +24,9 @@ Every error is {"error"} with its 4xx code.
 """
 
 import time
-from typing import Annotated
 
 import numpy as np
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from model import backward, reference, signature
 from model.images.strokes import without_each
@@ -163,8 +162,8 @@ def add_explain(app: FastAPI, models: Models) -> None:
     @app.post(STATE_PATH, include_in_schema=False)
     async def state_route(
         request: Request,
-        row: Annotated[int, Query(ge=1, le=signature.STEPS)],
         output: str = "",
+        row: str = "",
         unit: str = "",
         model: str | None = None,
     ) -> Response:

@@ -101,7 +101,7 @@ def group_units(effect: np.ndarray) -> list[dict]:
 
 
 class UnknownUnitError(LookupError):
-    """No such reader, or no such unit in it; the message says which there are."""
+    """No such reader, unit or row; the message says which there are."""
 
 
 def inspect_unit(network: Network, output: str, unit: str) -> dict[str, Any]:
@@ -185,13 +185,13 @@ def exciting(predictor: Predictor, output: str, unit: int) -> list[dict[str, Any
 
 
 def explain_state(
-    network: Network, image: np.ndarray, output: str, row: int, unit: str
+    network: Network, image: np.ndarray, output: str, row: str, unit: str
 ) -> dict[str, Any]:
     """One state as the sum that it is f of (`reference.state_terms`), in float64.
 
     Args:
         image: (28, 28), raw pixels 0..255.
-        row: 1..28.
+        row: 1..28, as an address writes it.
 
     Returns:
         ``activation``; ``sum_inputs``, ``sum_recurrent``, ``bias`` and ``total``, their sum;
@@ -201,17 +201,20 @@ def explain_state(
         two readers are put side by side.
 
     Raises:
-        UnknownUnitError: no such reader or unit.
+        UnknownUnitError: no such reader, unit or row.
     """
     direction, number, index = find_unit(network, output, unit)
+    if row not in map(str, range(1, signature.STEPS + 1)):
+        raise UnknownUnitError(f"no row {row[:20]!r}: 1 to {signature.STEPS}")
+    at = int(row)
     layer, cell = network.layers[number - 1], _cell(network, direction, number)
-    terms = reference.state_terms(network, image, output, row, index)
+    terms = reference.state_terms(network, image, output, at, index)
     below = network.layers[number - 2] if number > 1 else None
 
     def source(place: int) -> dict[str, Any]:
         if below is None:
             age = network.window - 1 - place // signature.PIXELS  # 0: the row it stands at
-            seen = row + age if direction == "backward" else row - age
+            seen = at + age if direction == "backward" else at - age
             return {"row": seen, "pixel": place % signature.PIXELS}
         if below.merge_mode == "concat":
             units = below.forward.units

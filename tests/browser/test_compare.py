@@ -159,7 +159,7 @@ def test_the_second_network_reads_the_newest_drawing(page, folder):
 def test_the_second_says_that_it_lacks_weights_and_what_a_column_is_stays_told(page):
     compare(page, "tiny")
     assert "no weights file here" in second(page, ".about").inner_text()
-    assert page.get_by_text("One column is one unit’s memory").is_visible()
+    assert page.get_by_text("One column is one unit’s hidden state").is_visible()
     choose(page, "tiny")  # they change places
     second(page, ".model").filter(has_text="scanline").wait_for()
     assert "no weights" not in second(page, ".about").inner_text()

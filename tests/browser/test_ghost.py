@@ -44,7 +44,7 @@ def test_rows_that_the_stroke_changed_have_bars(page, asked):
     for direction, sizes in moved.items():  # a moment after the reading
         until(page, partial(is_near, page, direction, 24 * sizes / most))
     page.mouse.up()
-    told = "The last stroke changed the downward memory in row"
+    told = "The last stroke changed the downward states in row"
     page.locator(".changed-note", has_text=told).wait_for()
 
 

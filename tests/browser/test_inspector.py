@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from model import signature, weights
+from model import reference, signature, weights
 from model.export import onnx_graph
 from serving.page import explain
-from serving.page.units import inspect_unit
+from serving.page.stream import read_input
+from serving.page.units import exciting, inspect_unit
 from tests.browser import explained
 from tests.browser.conftest import Server
 from tests.browser.explained import clear, look_into, point_at, released, text
@@ -24,11 +25,11 @@ page, asked = explained.page, explained.asked
 def test_pointing_at_a_column_names_its_unit(page):
     page.mouse.move(*point_at(page, 7, "backward"))
     tag = page.locator(".backward-panel .unit-tag")
-    assert re.fullmatch(r"unit 7 · most active for \d · click for more", tag.inner_text())
+    assert re.fullmatch(r"unit 7 · speaks most for \d · click for more", tag.inner_text())
     page.mouse.move(5, 5)
     assert tag.is_hidden()
     look_into(page, 7, "backward")
-    assert re.fullmatch(r"unit 7 · most active for \d · more below", tag.inner_text())
+    assert re.fullmatch(r"unit 7 · speaks most for \d · more below", tag.inner_text())
 
 
 def test_a_click_opens_the_unit_that_was_named_where_the_pointer_is_between_pixels(page):
@@ -60,25 +61,46 @@ def groups(page, direction: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-def test_groups_and_units_tell_for_which_digit_they_are_most_active(page, direction):
+def test_groups_and_units_tell_for_which_digit_they_speak_most(page, direction):
     labels = page.locator(f".{direction}-panel .groups span")
     for label, group in zip(labels.all(), groups(page, direction), strict=True):
         digit, units = group["digit"], group["units"]
-        told = "the same for all digits" if digit is None else f"most active for {digit}"
+        told = "speaks for no digit" if digit is None else f"speaks most for {digit}"
         assert label.inner_text() == ("" if digit is None else str(digit))
-        assert re.match(rf"{len(units)} units?, {told}", label.get_attribute("title"))
+        assert re.match(rf"{len(units)} units?: {told}", label.get_attribute("title"))
     digit, unit = next((g["digit"], g["units"][0]) for g in groups(page, direction) if g["units"])
     look_into(page, unit, direction)
-    assert text(page, ".inspector-hint").startswith(f"Most active for {digit}:")
+    assert text(page, ".inspector-hint").startswith(f"Speaks most for {digit}:")
 
 
-def test_a_unit_that_the_examples_leave_alone_is_not_called_active(page):
-    still = [group for group in groups(page, "backward") if group["digit"] is None]
-    assert still, "the released network has one: else choose another network"
-    [group] = still
-    look_into(page, group["units"][0], "backward")
-    assert "the same" in text(page, ".inspector-hint")
-    assert "the same for all digits" in page.locator(".backward-panel .unit-tag").inner_text()
+def test_a_click_on_a_state_shows_its_arithmetic(page):
+    """As the reference has it, for the row and the unit that were clicked, and for the next row."""
+    draw(page, SEVEN)
+    sent = []
+    page.on("request", lambda r: sent.append(r) if explain.STATE_PATH in r.url else None)
+    page.mouse.click(*point_at(page, 7, "forward"))
+    equation = page.locator(".state-equation")
+    expect(equation).to_contain_text("h₁₂[7] = relu")
+    page.keyboard.press("ArrowDown")
+    expect(equation).to_contain_text("h₁₃[7] = relu")
+    image = read_input(sent[-1].post_data_buffer).image
+    output = signature.hidden_forward(1)
+    terms = reference.state_terms(released().weights, image, output, 13, 7)
+    last = re.search(r"relu\((−?[\d.]+)\) = ([\d.]+)$", equation.inner_text()).groups()
+    numbers = [float(number.replace("−", "-")) for number in last]
+    assert numbers == pytest.approx([terms.total, terms.state], abs=0.006, rel=0.01)
+    products = page.locator(".state-terms table:last-child td:last-child").all_inner_texts()
+    by_size = sorted(terms.recurrent, key=abs, reverse=True)[:5]
+    assert [float(text.replace("−", "-")) for text in products] == pytest.approx(by_size, abs=0.006)
+
+
+def test_the_drawings_that_excite_a_unit_are_shown(page):
+    look_into(page, 7, "forward")
+    expected = exciting(released(), signature.hidden_forward(1), 7)
+    captions = page.locator(".exciting figcaption").all_inner_texts()
+    assert [int(re.search(r"row (\d+)", text)[1]) for text in captions] == [
+        each["row"] for each in expected
+    ]
 
 
 def test_on_an_empty_pad_the_unit_chosen_has_no_states(page):

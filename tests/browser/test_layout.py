@@ -251,7 +251,7 @@ BADGE = """(head) => {
 
 def test_the_readers_badges_keep_apart_where_they_meet(open_page, server):
     page = open_page(server.url)
-    for size, shows in product(((1440, 860), (390, 844)), ("memory", "why")):
+    for size, shows in product(((1440, 860), (390, 844)), ("hidden states", "why")):
         resize(page, size)
         page.locator(".shows label", has_text=shows).click()
         for time in (12, 13, 14):

@@ -97,6 +97,35 @@ def test_playing_sweeps_to_the_end_and_then_shows_everything(page):
         np.testing.assert_array_equal(pixels(page, panel), pixel)
 
 
+@pytest.mark.parametrize("digit", "0358")
+def test_sentence_answer_and_belief_say_the_same_after_every_row(page, digit):
+    """Where the readers meet, too, which is where the sentence once spoke of both."""
+    page.keyboard.press(digit)
+    settle(page)
+    page.wait_for_function("document.querySelector('.scanline .origin').textContent")
+    page.wait_for_timeout(900)  # the example is drawn
+    for rows in range(1, 28):
+        seek(page, rows)
+        told = re.match(r"Row (\d+): (no ink yet|it (?:believes|leans to) (\d))", sentence(page))
+        assert int(told[1]) == rows
+        shown = page.locator(".scanline > .answer")
+        doubted = "doubted" in shown.get_attribute("class")
+        assert doubted == ("believes" not in told[2])
+        if told[3]:
+            assert shown.locator(".digit").inner_text() == told[3]
+        leader = page.evaluate(
+            """(row) => {
+              const runs = [...document.querySelectorAll(".leaders li")];
+              const at = (run, name) => Number(run.style.getPropertyValue(name));
+              const run = runs.find((each) => row < at(each, "--from") + at(each, "--rows"));
+              return [run.textContent, run.classList.contains("unsure")];
+            }""",
+            rows - 1,
+        )
+        assert leader[0] in ("", shown.locator(".digit").inner_text())
+        assert leader[1] == doubted
+
+
 def test_the_readers_come_from_both_ends_and_meet_in_the_middle(page):
     for rows in (0, 9, 14, 20, 28):
         seek(page, rows)
@@ -111,7 +140,7 @@ def test_the_readers_come_from_both_ends_and_meet_in_the_middle(page):
     seek(page, 13)
     assert "rows 14 and 15" in page.locator(".knowledge").first.inner_text()
     seek(page, 14)
-    assert MET in sentence(page)
+    assert MET in page.locator(".knowledge").first.inner_text()
     seek(page, 20)
     assert "The upward reader is at row 9." in sentence(page)
 
@@ -377,7 +406,7 @@ def test_where_motion_is_reduced_a_still_to_step_from_is_offered(still):
     assert "Motion is reduced" in still.locator(".transport").inner_text()
     still.get_by_role("button", name="Half way").click()
     assert time(still) == 14
-    assert MET in sentence(still)
+    assert MET in still.locator(".knowledge").first.inner_text()
     still.wait_for_timeout(600)
     assert time(still) == 14
     still.get_by_role("button", name="One row on").click()

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from model import signature
+from model import reference, signature, weights
 from model.images.preprocess import preprocess
 from model.images.strokes import BRUSH, render
+from model.lab.panels import PANELS
 from serving.app import create_app
 from serving.inference.models import Models
 from serving.page import app as page
 from serving.page import stream, units
 from serving.settings import Settings
 from tests.conftest import TINY_UNITS, save_tiny_model
+from tests.support.networks import CONFIGS, random_network
 
 SETTINGS = Settings(cors_origins=("https://example.org",))
 FILES = [path.relative_to(page.STATIC).as_posix() for path in page.STATIC.rglob("*.*")]
@@ -70,9 +72,13 @@ def test_files_have_their_type_and_can_be_revalidated(client):
 def test_every_module_and_style_sheet_that_is_named_is_there_and_used(client):
     used = set(re.findall(r'(?:href|src)="live/([^"]+)"', client.get("/").text))
     for module in page.STATIC.rglob("*.js"):
-        for wanted in re.findall(r'(?:from |import\()"(\.[^"]+)"', module.read_text()):
-            path = (module.parent / wanted).resolve().relative_to(page.STATIC)
-            used.add(path.as_posix())
+        text = module.read_text()
+        used |= {*re.findall(r'href: "live/([^"]+)"', text)}
+        wanted = re.findall(r'(?:from |import\()"(\.[^"]+)"', text)
+        if "import(`./panels/${name}.js`)" in text:
+            wanted += [f"./panels/{panel}.js" for panel in PANELS]
+        for name in wanted:
+            used.add((module.parent / name).resolve().relative_to(page.STATIC).as_posix())
     assert used == {file for file in FILES if not re.search(r"index.html|drawing/.*json", file)}
 
 
@@ -141,23 +147,37 @@ def test_every_unit_stands_in_one_group(config):
     assert [group["digit"] for group in groups] == sorted(group["digit"] for group in groups)
 
 
-def test_a_unit_goes_to_the_digit_for_which_it_is_most_active():
-    states = np.zeros((signature.DIGITS, signature.STEPS, 4), np.float32)
-    states[7, :, 0] = 1.0
-    states[2, 10:, 1] = 0.5
-    states[7, :, 2] = 0.5
-    states[4, :, 2] = 0.4  # less clear than unit 0
-    states[:, :, 3] = 0.3  # the same for all
-    assert units.group_units(states) == [
+def test_a_unit_goes_to_the_digit_that_it_speaks_for_most():
+    effect = np.zeros((signature.DIGITS, 4))
+    effect[7, 0], effect[2, 1], effect[7, 2], effect[4, 2] = 1.0, 0.5, 0.5, 0.4
+    effect[:, 1] -= 0.1  # it may speak against all others
+    assert units.group_units(effect) == [
         {"digit": 2, "units": [1]},
         {"digit": 7, "units": [0, 2]},
-        {"digit": None, "units": [3]},
+        {"digit": None, "units": [3]},  # a dead relu
     ]
 
 
+def test_effects_add_up_to_what_a_small_share_of_the_states_gives():
+    """By finite differences: all states of a unit made larger by a share, on the last layer."""
+    network = weights.from_keras(random_network(CONFIGS["elman"]))
+    images, digits = units.examples()
+    [name] = [signature.hidden_forward(1)]
+    states = {name: reference.forward(network, images)[name]}
+    effect = units.effects(network, states, digits)[name]
+    last = states[name][:, -1]  # of one reader the answer sees the last state
+    read_out = network.readout.kernel
+    direct = [np.mean(last[np.array(digits) == d], axis=0) * read_out[:, d] for d in range(10)]
+    earlier = states[name].copy()
+    earlier[:, :-1] = 0
+    only_last = units.effects(network, {name: earlier}, digits)[name]
+    np.testing.assert_allclose(only_last, direct, atol=1e-9)
+    assert np.abs(effect - only_last).max() > 0  # earlier states count, too
+
+
 def test_the_templates_are_drawings_inside_the_pad():
-    assert page.templates().keys() == {str(digit) for digit in range(signature.DIGITS)}
-    for strokes in page.templates().values():
+    assert units.templates().keys() == {str(digit) for digit in range(signature.DIGITS)}
+    for strokes in units.templates().values():
         points = np.concatenate(strokes)
         assert points.min() >= BRUSH / 2
         assert points.max() <= 1 - BRUSH / 2

@@ -13,7 +13,7 @@ from model.cards import RELEASE
 from model.export import onnx_graph
 from serving.app import create_app
 from serving.inference.models import Models
-from serving.page import explain, stream
+from serving.page import explain, stream, units
 from serving.settings import Settings
 from tests.serving.page.test_stream import message, unpack
 from tests.support.drawings import DRAWINGS, FOUR, SEVEN
@@ -316,3 +316,54 @@ def test_a_reader_that_is_not_there(client, output):
     assert answer.status_code == 404
     assert signature.hidden_backward(2) in answer.json()["error"]
     assert len(answer.json()["error"]) < 300
+
+
+@pytest.mark.parametrize("kind", ["scanline", "elman", "bidirectional"])
+def test_a_state_is_told_as_its_sum(client, models, kind):
+    network, names = models.choose(kind).weights, models.choose(kind).output_names
+    image = stream.read_input(message(SEVEN)).image
+    for output in filter(signature.layer_of, names):
+        params = {"model": kind, "output": output, "row": 14, "unit": 3}
+        answer = client.post(explain.STATE_PATH, content=message(SEVEN), params=params)
+        found, terms = answer.json(), reference.state_terms(network, image, output, 14, 3)
+        total = found["sum_inputs"] + found["sum_recurrent"] + found["bias"]
+        assert found["total"] == pytest.approx(total) == pytest.approx(terms.total)
+        assert found["state"] == terms.state
+        for each, products in (("inputs", terms.inputs), ("recurrent", terms.recurrent)):
+            largest = sorted(map(abs, products[products != 0]), reverse=True)[:5]
+            assert [abs(term["term"]) for term in found[each]] == pytest.approx(largest)
+            for term in found[each]:
+                assert term["weight"] * term["value"] == pytest.approx(term["term"])
+
+
+def test_the_rows_in_view_are_named_as_they_stand_in_the_picture(client):
+    """A window of three: the downward reader has seen rows 12 to 14, the upward one 14 to 16."""
+    for output, rows in (
+        (signature.hidden_forward(1), {12, 13, 14}),
+        (signature.hidden_backward(1), {14, 15, 16}),
+    ):
+        params = {"model": RELEASED, "output": output, "row": 14, "unit": 3}
+        found = client.post(explain.STATE_PATH, content=message(SEVEN), params=params).json()
+        assert {term["of"]["row"] for term in found["inputs"]} <= rows
+
+
+@pytest.mark.parametrize("changes", [{"row": 0}, {"row": 29}, {"unit": "x"}, {"output": "h"}])
+def test_a_state_that_is_not_there(client, changes):
+    params = {"model": "elman", "output": signature.hidden_forward(1), "row": 1, "unit": 0}
+    answer = client.post(explain.STATE_PATH, content=message(SEVEN), params=params | changes)
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("no ")
+
+
+def test_the_drawings_that_excite_a_unit_are_the_highest(client, models):
+    output = signature.hidden_forward(1)
+    params = {"model": RELEASED, "output": output, "unit": 7}
+    found = client.get(explain.UNIT_PATH, params=params).json()["exciting"]
+    images, _ = units.examples()
+    states = models.choose(RELEASED).run(images, [output])[output][:, :, 7]
+    assert found[0]["state"] == pytest.approx(float(states.max()))
+    for each in found:
+        image = np.array(each["image"], np.float32).reshape(1, 28, 28)
+        [of] = models.choose(RELEASED).run(image, [output])[output][:, :, 7]
+        assert of.argmax() + 1 == each["row"]
+        assert of.max() == pytest.approx(each["state"], abs=0.05)  # pixels are whole numbers
