@@ -42,7 +42,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--preset", choices=DEFAULTS, help="the network (stacked)")
     parser.add_argument(
-        "--data", type=Path, help="mnist.npz or its folder (else SCANLINE_DATA, else download)"
+        "--data",
+        type=Path,
+        help="mnist.npz, or a folder with it, MNIST's IDX files or CSV tables "
+        "(else SCANLINE_DATA, else download)",
     )
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     parser.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
@@ -125,6 +128,9 @@ def main(argv: list[str]) -> int:
         _check_backend()
         config = make_config(arguments)
         path = _data_path(arguments)
+        if path is not None:  # now, not after the seconds that an import of Keras takes
+            data.load_training(path, config.validation)
+            data.require_test(path)
         from training import distribute, train  # after the backend is set: Keras reads it once
 
         distribution = distribute.start() if "distribute" in arguments else None

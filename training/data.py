@@ -1,20 +1,22 @@
 """MNIST as arrays, split and checked.
 
-Source: LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0), as the
-``mnist.npz`` that Keras distributes. Taken from ``--data``, else from SCANLINE_DATA, else
-from Keras's downloader.
+Source: LeCun, Cortes, Burges, http://yann.lecun.com/exdb/mnist/ (CC BY-SA 3.0), as files that
+`model.digit_files` reads. Taken from ``--data``, else from SCANLINE_DATA, else from Keras's
+downloader.
 """
 
 import hashlib
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from model import signature
+from model import digit_files, signature
 from training.errors import TrainingError
+
+MOST_BLANK = 0.01  # of the images
+MOST_LIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,17 @@ def load_test(path: Path | str | None) -> Digits:
 
 
 def find(path: Path | str | None) -> Path:
-    """The file: `path`, or SCANLINE_DATA, or Keras's download. Folders hold ``mnist.npz``."""
+    """The file (`model.digit_files`): `path`, or SCANLINE_DATA, or Keras's download."""
     path = path or os.environ.get("SCANLINE_DATA")
     if path:
         path = Path(path)
-        path = path / "mnist.npz" if path.is_dir() else path
-        if not path.is_file():
-            raise TrainingError(f"no data at {path}: give --data the path of mnist.npz")
-        return path
+        found = digit_files.find(path)
+        if found is None:
+            raise TrainingError(
+                f"no data at {path}: give --data mnist.npz, or the folder of MNIST's IDX files or "
+                "CSV tables"
+            )
+        return found
     import keras  # only its downloader needs it
 
     try:
@@ -76,20 +81,27 @@ def find(path: Path | str | None) -> Path:
     return Path(keras.config.keras_home()) / "datasets" / "mnist.npz"
 
 
-def _load(path: Path | str | None, split: str) -> Digits:
+def require_test(path: Path | str | None) -> None:
+    """Refuse data without test digits: they are wanted when all epochs are done.
+
+    Raises:
+        TrainingError: there are none.
+    """
     path = find(path)
-    if not zipfile.is_zipfile(path):
-        raise TrainingError(f"{path} is not a readable .npz file")
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            images, labels = file[f"x_{split}"], file[f"y_{split}"]
-    except KeyError as error:
+    if not digit_files.has_part(path, "test"):
         raise TrainingError(
-            f"{path}: {error.args[0]}; the keys x_train, y_train, x_test and y_test are needed"
-        ) from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise TrainingError(f"{path} is not a readable .npz file: {error}") from error
-    return _checked(images, labels, f"{path}, {split}")
+            f"{path}: no test digits (x_test and y_test, or the test file beside it); they are "
+            "read at the end of the run"
+        )
+
+
+def _load(path: Path | str | None, part: str) -> Digits:
+    path = find(path)
+    try:
+        images, labels = digit_files.read(path, part)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    return _checked(images, labels, f"{path}, {part}")
 
 
 def _checked(images: np.ndarray, labels: np.ndarray, source: str) -> Digits:
@@ -111,4 +123,27 @@ def _checked(images: np.ndarray, labels: np.ndarray, source: str) -> Digits:
         )
     if not (images.min() >= 0 and images.max() <= signature.WHITE):  # also false for NaN
         raise TrainingError(f"{source}: pixels must be in 0..255")
-    return Digits(images.astype(np.uint8), labels.astype(np.uint8))
+    if images.max() <= 1:
+        if not np.issubdtype(images.dtype, np.floating):
+            raise TrainingError(f"{source}: pixels are 0 and 1 alone; multiply them by 255")
+        images = images * signature.WHITE  # floats 0..1
+    pixels = np.rint(images).astype(np.uint8)
+    _refuse_what_cannot_be_read(pixels, source)
+    return Digits(pixels, labels.astype(np.uint8))
+
+
+def _refuse_what_cannot_be_read(images: np.ndarray, source: str) -> None:
+    """
+    Raises:
+        TrainingError: many images are blank, or show dark digits on a light page.
+    """
+    blank = (images.max(axis=(1, 2)) == images.min(axis=(1, 2))).mean()
+    if blank > MOST_BLANK:
+        raise TrainingError(f"{source}: {100 * blank:.0f} % of the images are blank")
+    rim = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    light = (rim.mean(axis=1) > signature.WHITE / 2).mean()
+    if light > MOST_LIGHT:
+        raise TrainingError(
+            f"{source}: {100 * light:.0f} % of the images are light at the rim; white ink on black "
+            "is needed: give 255 - x"
+        )

@@ -1,9 +1,12 @@
 """The Lab, all panels alike: keyboard, links, sizes of text, axe, and errors in words."""
 
+import json
+import shlex
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from model.lab.panels import PANELS
+from model.lab.panels import PANELS, answer
 from tests.browser.conftest import Server
 from tests.browser.test_accessibility import findings
 
@@ -108,6 +111,87 @@ def test_a_link_reopens_the_panel_with_its_numbers(lab, panel):
     again = page.locator(".lab-result, .lab-drawing-result, .lab-command")
     for one, text in zip(again.all(), shown, strict=True):
         expect(one).to_have_text(text, use_inner_text=True)
+
+
+def written(value: float) -> str:
+    """As the Lab writes a number: three significant digits."""
+    return f"{float(f'{value:.3g}'):g}".replace("-", "−")
+
+
+# By panel: the first control's keys, and a number of the command's JSON that the page shows.
+MOVED = {
+    "graph": ("W", lambda n: n["nodes"][-1]["value"]),
+    "paths": ("W", lambda n: n["dz_dW"]),
+    "inputs": ("W", lambda n: n["dz_dU"]),
+    "clipping": ("c, the largest norm", lambda n: n["norms"]["clipvalue"]),
+    "bidirectional": ("A₁", lambda n: n["y"][0]),
+    "saturation": ("b", lambda n: n["loss"]),
+    "truncation": (None, lambda n: n["paths_kept"]),
+}
+
+
+@pytest.mark.parametrize("panel", MOVED)
+def test_by_keyboard_alone_a_control_is_moved_and_the_number_is_the_commands(lab, panel):
+    label, number = MOVED[panel]
+    page = lab(panel, "lab-revealed=1")
+    before = page.locator(".lab-command code").inner_text()
+    for _ in range(80):  # from the page's top
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.closest('label')?.textContent ?? ''")
+        if focused == label or (label is None and "piece" in focused):
+            break
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".lab-command code")).not_to_have_text(before)
+    page.wait_for_timeout(300)
+    _, *words = shlex.split(page.locator(".lab-command code").inner_text())[2:]
+    asked = dict(zip(words[1::2], words[2::2], strict=True))
+    found = json.loads(answer(panel, {name.lstrip("-"): text for name, text in asked.items()}))
+    assert written(number(found)) in page.locator(".lab-result").inner_text().split()
+
+
+# What the sheet asks for, as one types it, or the choice that is right.
+SHEET = [
+    ("graph", "Rectangles =", "10"),
+    ("graph", "Where is h₂ computed?", "in the rectangle tanh that reads τ₂"),
+    ("paths", "∂z/∂W =", "0.83"),
+    ("paths", "τ, h, y: more values for 100 steps than for 2 =", "294"),
+    ("paths", "1 − h²: more values for 100 steps than for 2 =", "196"),
+    ("inputs", "Where is x₁ in ∂z/∂W?", "in no factor of its own, but in τ₁, h₁, y₁, τ₂ and y₂"),
+    ("clipping", "The technical term:", "gradient clipping"),
+    ("clipping", "Its precise effect, where ‖g‖ > c:", "g ← c · g / ‖g‖"),
+    ("clipping", "‖g‖ =", "5.1"),
+    ("bidirectional", "This type of network:", "a bidirectional recurrent network"),
+    ("bidirectional", "y₁ =", "0.66"),
+    ("saturation", "L of set (1) =", "2.00"),
+    ("saturation", "L of set (2) =", "0.45"),
+    ("saturation", "Start with:", "set (2), its tanh is not saturated, so the gradient is not 0"),
+    ("truncation", "Paths kept =", "112"),
+    ("truncation", "An advantage:", "less memory for stored states, and more updates"),
+]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_the_sheets_answers_are_right(lab, panel):
+    page = lab(panel)
+    for _, question, typed in [row for row in SHEET if row[0] == panel]:
+        row = page.locator(".lab-answers p", has=page.get_by_text(question, exact=True))
+        field = row.locator("input, select")
+        if field.evaluate("(field) => field.tagName") == "SELECT":
+            field.select_option(label=typed)
+            row.get_by_role("button", name="Check").press("Enter")
+        else:
+            field.fill(typed)
+            field.press("Enter")
+        expect(row.locator("output")).to_contain_text("Right")
+
+
+def test_two_readers_are_watched_in_the_player(lab):
+    page = lab("bidirectional", "lab-drawing=1")
+    page.get_by_role("button", name="Watch it read").press("Enter")
+    expect(page.locator(".pad-ink")).to_be_visible()
+    expect(page.locator(".networks select").first).to_have_value("bidirectional")
+    page.wait_for_function("document.querySelector('.scrub').value < 28")
 
 
 def test_the_tabs_are_places_to_go_back_to(lab):

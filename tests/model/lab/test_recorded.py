@@ -1,6 +1,7 @@
 """The recorded figures: labelled, whole, and as the page and the documents say."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -54,7 +55,7 @@ def test_memory_grows_by_the_step():
     rows = json.loads(RECORDED["memory"].read_text())["rows"]
     slopes = [
         (b["training_bytes"] - a["training_bytes"]) / (b["steps"] - a["steps"])
-        for a, b in zip(rows, rows[1:], strict=False)
+        for a, b in pairwise(rows)
     ]
     assert max(slopes) < 1.01 * min(slopes)
 
