@@ -10,13 +10,14 @@ import numpy as np
 
 from model import signature
 from model.images.files import PictureError, open_picture
-from model.prediction import Prepared, prepare
+from model.prediction import Prediction, Prepared, prepare
 from model.predictor import Predictor
 from serving.batch.inputs import Item
 from serving.settings import Settings
 
 _DIGITS = [f"p{digit}" for digit in range(signature.DIGITS)]
-COLUMNS = ["source", "index", "digit", "confidence", *_DIGITS, "rejected", "reason", "error"]
+_ANSWER = ["digit", "confidence", "score", *_DIGITS]
+COLUMNS = ["source", "index", *_ANSWER, "rejected", "reason", "error"]
 _EMPTY = [""] * COLUMNS[2:].index("error")
 _PLAIN_MODES = ("1", "L", "P", "RGB")  # Pillow's for 8 bits without transparency
 
@@ -65,7 +66,7 @@ class Reader:
             answer = next(answers)
             rejected += answer.verdict.rejected
             flag = "true" if answer.verdict.rejected else "false"
-            cells = _cells(answer.probabilities)
+            cells = _cells(answer)
             table.writerow([item.source, item.index, *cells, flag, answer.verdict.reason, ""])
         return Rows(text.getvalue(), len(chunk), rejected, len(errors))
 
@@ -98,10 +99,10 @@ def work(chunk: Sequence[Item]) -> Rows:
     return _reader.read(chunk)
 
 
-def _cells(probabilities: np.ndarray | None) -> list[str]:
-    """Digit, confidence and each digit's probability; empty where there is no ink."""
-    if probabilities is None:
-        return [""] * (2 + len(_DIGITS))
-    shown = [f"{p:.7g}" for p in probabilities.tolist()]
-    best = int(probabilities.argmax())
-    return [str(best), shown[best], *shown]
+def _cells(answer: Prediction) -> list[str]:
+    """`_ANSWER`; empty where there is no ink, and the score where the network has none."""
+    if answer.probabilities is None:
+        return [""] * len(_ANSWER)
+    shown = [f"{p:.7g}" for p in answer.probabilities.tolist()]
+    score = "" if answer.score is None else f"{answer.score:.7g}"
+    return [str(answer.digit), shown[answer.digit], score, *shown]

@@ -43,7 +43,7 @@ def decode(message: ModelInferRequest, output_names: list[str], max_batch: int) 
     for place, output in enumerate(message.outputs):
         if output.parameters:
             refuse_what_is_not_offered(dict(output.parameters), f"outputs[{place}].")
-    images = tensors.to_images(pixels, tensor.datatype)
+    images = tensors.to_images(pixels)
     return Infer(images, outputs or None, message.id or None, output_names if raw else ())
 
 

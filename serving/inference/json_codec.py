@@ -38,7 +38,7 @@ def decode(
     """
     if header_length == 0:
         pixels = binary.bare_pixels(body, max_batch)
-        return Infer(tensors.to_images(pixels, FP32), binary=output_names)
+        return Infer(tensors.to_images(pixels), binary=output_names)
     text, rest = binary.split(body, header_length)
     request = _load(text, max_batch)
     if not isinstance(request, dict):
@@ -56,7 +56,7 @@ def decode(
         # To look for the words is faster than to look at every value.
         may_hold_bools = b"true" in text or (b"f" in text and b"false" in text)
         pixels = tensors.from_numbers(_flat(tensor.get("data"), shape), datatype, may_hold_bools)
-    images = tensors.to_images(pixels, datatype)
+    images = tensors.to_images(pixels)
     return Infer(images, *_outputs(request.get("outputs"), output_names, all_binary, identity))
 
 

@@ -117,18 +117,17 @@ def check_range(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def to_images(pixels: np.ndarray, datatype: str) -> np.ndarray:
+def to_images(pixels: np.ndarray) -> np.ndarray:
     """Flat pixels as float32 (batch, 28, 28).
 
     Raises:
-        ProtocolError: they were divided by 255.
+        ProtocolError: they were divided by 255, or are a mask of 0 and 1.
     """
-    if datatype == FP32:
-        peaks = pixels.reshape(-1, PIXELS).max(axis=1).tolist()
-        if any(0 < peak <= 1 for peak in peaks):
-            raise ProtocolError(
-                f"{_DATA}: pixels look scaled to 0..1: send raw values 0..255 (0 page, 255 ink)"
-            )
+    peaks = pixels.reshape(-1, PIXELS).max(axis=1).tolist()
+    if any(0 < peak <= 1 for peak in peaks):
+        raise ProtocolError(
+            f"{_DATA}: pixels look scaled to 0..1: send raw values 0..255 (0 page, 255 ink)"
+        )
     return pixels.astype(np.float32, copy=False).reshape(-1, *IMAGE_SHAPE)
 
 

@@ -76,7 +76,17 @@ def test_archives_and_pictures_are_prepared_as_in_the_app(table, tmp_path, drawi
     code, expected = table(save(tmp_path / "d.npz", drawings))
     assert code == 0
     digits = [f"p{digit}" for digit in range(10)]
-    head = ["source", "index", "digit", "confidence", *digits, "rejected", "reason", "error"]
+    head = [
+        "source",
+        "index",
+        "digit",
+        "confidence",
+        "score",
+        *digits,
+        "rejected",
+        "reason",
+        "error",
+    ]
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == ",".join(head)
     named = [(row["source"], row["index"]) for row in expected]
     assert named == [("d.npz", str(i)) for i in range(4)]
