@@ -60,10 +60,10 @@ def test_the_row_that_matters_most_is_the_one_whose_erasing_costs_most(page, ask
     if erased[row].argmax() != digit:
         assert told == f"Without row {row + 1}, it would say {erased[row].argmax()}."
     elif before - after < 0.005:
-        assert told.startswith("No single row matters much")
+        assert told.startswith("No row matters alone")
         assert percent(after) in told
     else:
-        assert told == f"Row {row + 1} matters most: without it, {digit} falls to {percent(after)}."
+        assert told == f"Row {row + 1} matters most: without it {digit} has {percent(after)}."
     assert text(page, ".because") in page.locator("canvas.why").get_attribute("aria-label").replace(
         "\u202f", " "
     )
@@ -330,7 +330,7 @@ def test_a_rejected_drawing_has_no_reasons_for_an_answer_but_for_a_guess(page, a
     page.locator(".scanline > .answer.rejected").wait_for()
     guess = header["digit"]
     assert text(page, ".why-panel h2") == f"For {guess}"
-    assert re.search(rf"best guess would be|{guess} (falls|stays)", text(page, ".because"))
+    assert re.search(rf"best guess would be|{guess} (has|keeps)", text(page, ".because"))
     assert "only its best guess" in page.locator("canvas.why").get_attribute("aria-label")
     assert "best guess" in text(page, ".without")
     mark(page, 9)

@@ -27,7 +27,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     for path in RELEASE.glob("scanline.*"):
         shutil.copy(path, folder)
-    shutil.copy(RELEASE / "scanline.onnx", folder / "twin.onnx")
+    for suffix in (".onnx", ".npz"):
+        shutil.copy(RELEASE / f"scanline{suffix}", folder / f"twin{suffix}")
     save_tiny_model(folder / "tiny.onnx")
     card = {"description": DESCRIPTION, "parameters": 99, "test": {"error_percent": 90.1}}
     (folder / "tiny.card.json").write_text(json.dumps(card))

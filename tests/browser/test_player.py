@@ -101,9 +101,8 @@ def test_playing_sweeps_to_the_end_and_then_shows_everything(page):
 def test_sentence_answer_and_belief_say_the_same_after_every_row(page, digit):
     """Where the readers meet, too, which is where the sentence once spoke of both."""
     page.keyboard.press(digit)
-    settle(page)
-    page.wait_for_function("document.querySelector('.scanline .origin').textContent")
-    page.wait_for_timeout(900)  # the example is drawn
+    said = f"document.querySelector('.scanline .spoken').textContent.includes('reads {digit}')"
+    page.wait_for_function(said)
     for rows in range(1, 28):
         seek(page, rows)
         told = re.match(r"Row (\d+): (no ink yet|it (?:believes|leans to) (\d))", sentence(page))

@@ -165,7 +165,7 @@ def test_another_layer_shows_other_states_and_says_what_they_know(page):
     knowledge = page.locator(".knowledge")
     assert "each row knows the whole image" in knowledge.inner_text()
     hover_row(page, 10)
-    assert "Layer 2 reads both memories of layer 1" in knowledge.inner_text()
+    assert "Layer 2 reads both states of layer 1" in knowledge.inner_text()
     assert "The belief is layer 1’s, of rows 1 to 10" in knowledge.inner_text()
 
 

@@ -54,6 +54,7 @@ class Compare {
     if (this.isOn && this.second.config.model.name === name) return;
     this.second?.close();
     root.classList.toggle("comparing", name !== null);
+    this.#tell(null);
     if (name === null) return options.set(LAYER, null);
     let second;
     try {
@@ -77,6 +78,11 @@ class Compare {
     this.second.view.sweep(view.time);
     this.second.read(sequence, pad.drawing);
     if (view.isAtRest) this.second.rest(reading.sequence);
+    this.#tell(config);
+  }
+
+  #tell(config) {
+    this.app.events.dispatchEvent(new CustomEvent("second", { detail: config }));
   }
 
   #make(config) {

@@ -26,6 +26,7 @@ export async function open(root) {
  * - row: the marked row, 0 for the first, or null
  * - layer: the layer chosen, 1 for the first
  * - model: the new config, when another network reads
+ * - second: the config of the network that is compared with, null when there is none
  * - link: a link has been followed, after the options have changed
  * - sweep: rows that each reader has read, while that is played or stepped; null when it ends
  */

@@ -26,10 +26,12 @@ const NARROW = "(width <= 560px)"; // as in page.css
 
 function installPhoneLayout({ root }) {
   const [bar, networks, exports, legend] = ["bar", "networks", "export", "legend"].map((name) => root.querySelector(`.${name}`));
+  const tour = root.querySelector(".tour-start");
   const narrow = matchMedia(NARROW);
   const place = () => {
     if (narrow.matches) legend.after(networks, exports);
     else bar.replaceChildren(networks, ...bar.children, exports);
+    root.querySelector(narrow.matches ? ".more" : ".title p").append(tour);
   };
   narrow.addEventListener("change", place);
   if (narrow.matches) place();

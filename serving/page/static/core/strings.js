@@ -223,8 +223,8 @@ export function matters(costliest, digit, isGuess) {
   if (!costliest) return "";
   const { row, before, after } = costliest;
   if (costliest.digit !== digit) return `Without row ${row}, ${isGuess ? "its best guess would be" : "it would say"} ${costliest.digit}.`;
-  if (before - after < NOTICED) return `No single row matters much: erase any, ${digit} stays at ${percent(after)}${after < before ? " or more" : ""}.`;
-  return `Row ${row} matters most: without it, ${digit} falls to ${percent(after)}.`;
+  if (before - after < NOTICED) return `No row matters alone: ${digit} keeps ${percent(after)}.`;
+  return `Row ${row} matters most: without it ${digit} has ${percent(after)}.`;
 }
 
 const NOTICED = 0.005; // of probability: half of what is shown

@@ -11,7 +11,7 @@ export class Curve {
     this.svg.setAttribute("viewBox", "0 0 1 1");
     this.svg.setAttribute("preserveAspectRatio", "none");
     this.grid = this.#path("grid");
-    this.second = this.#path("line second");
+    this.second = this.#path("second");
     this.line = this.#path("line");
     this.marker = document.createElement("i");
     this.labels = document.createElement("div");

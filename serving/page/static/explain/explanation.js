@@ -28,19 +28,20 @@ export function installExplanation(app) {
 const FEWEST_POWERS = 2; // of ten, on the axis
 const MOST_POWERS = 8;
 
-const COMPARE = "compare"; // among the app's options: another network's name
-
 /** How strongly the last belief depends on the state after each row, on a logarithmic axis. */
 class ThroughTime {
   constructor(app) {
-    Object.assign(this, { app, ratios: [], second: null });
+    Object.assign(this, { app, ratios: [], second: null, other: null });
     this.box = app.root.querySelector(".felt");
     this.note = app.root.querySelector(".felt-note");
     this.key = app.root.querySelector(".felt-key");
     this.curve = new Curve(this.box, app.config.steps);
     app.events.addEventListener("row", () => this.#say());
     app.events.addEventListener("rest", () => this.#askSecond());
-    app.options.changed(COMPARE, () => this.#askSecond());
+    app.events.addEventListener("second", ({ detail }) => {
+      this.other = detail;
+      this.#askSecond();
+    });
     this.show(null);
   }
 
@@ -55,19 +56,19 @@ class ThroughTime {
   /** The same of the network that is compared with, once the pen rests. */
   async #askSecond() {
     const { app } = this;
-    const name = app.options.get(COMPARE);
     this.request?.abort();
     this.second = null;
     this.#draw();
-    if (!name || !app.config.explain || !app.reading?.has_ink || app.shown < app.sequence) return;
+    if (!this.other?.explain || !app.config.explain || !app.reading?.has_ink || app.shown < app.sequence) return;
     const request = (this.request = new AbortController());
+    const { name } = this.other.model;
     try {
       const frame = await ask(app, name, request.signal);
       if (request !== this.request) return;
       this.second = { name, sequence: frame.sequence, ratios: sharesOfLast(frame.tensors[app.config.explain.throughTime]) };
       this.#draw();
     } catch {
-      // a network without weights, or a server in trouble: the first one's line stays alone
+      // a server in trouble: the first one's line stays alone
     }
   }
 

@@ -78,7 +78,8 @@ async function follow(app) {
 
 
 const LONGEST = 20_000; // characters; noise that fills all limits takes 12,200
-const LONGEST_OPTION = 2000; // 200 numbers of the Lab
+const LONGEST_OPTION = 100;
+const LONGEST_SERIES = 2000; // 200 numbers of the Lab
 const OWN = ["model", "layer", "row", "example", "ink", "image"];
 
 /** The text is no state of this page, or not a whole one. */
@@ -122,7 +123,7 @@ export async function readFragment(text, { steps, pixels, limits }) {
   const fields = new URLSearchParams(text);
   const options = [...fields].filter(([name]) => !OWN.includes(name));
   for (const [name, value] of options) {
-    if (!/^[a-z][\w-]*$/i.test(name) || !value || value.length > LONGEST_OPTION) {
+    if (!/^[a-z][\w-]*$/i.test(name) || !value || value.length > (name.startsWith("lab-") ? LONGEST_SERIES : LONGEST_OPTION)) {
       throw new LinkError("no option of this page");
     }
   }
