@@ -240,8 +240,8 @@ export const PANELS = {
     gains: "Fresh networks by the gain of their input weights",
     slope: "median tanh′",
     change: ([U, W]) => {
-      const only = U[2] && !W[2] ? "Only the gradient of the input weights falls" : "From gain 1 to 30";
-      return `${only}: ‖∂L/∂U‖ from ${U[0]} to ${U[1]}, ‖∂L/∂W‖ from ${W[0]} to ${W[1]}. The norm of the whole gradient hides it.`;
+      const isOnly = U[2] && !W[2];
+      return `${isOnly ? "Only the gradient of the input weights falls" : "From gain 1 to 30"}: ‖∂L/∂U‖ from ${U[0]} to ${U[1]}, ‖∂L/∂W‖ from ${W[0]} to ${W[1]}.${isOnly ? " The norm of the whole gradient hides it." : ""}`;
     },
     trained: "Trained networks on your drawing",
     trainedError: "error after 2 epochs (recorded)",

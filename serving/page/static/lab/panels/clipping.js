@@ -35,7 +35,7 @@ ${row("clipvalue", "<mrow><msub><mi>g</mi><mi>i</mi></msub><mo>←</mo><mi>min</
 
   tables(c) {
     const { numbers, f, texts } = c;
-    const written = (vectors) => vectors.map((vector) => `(${vector.map(f).join(", ")})`).join(" ");
+    const written = (vectors) => el("div", {}, vectors.map((vector) => el("div", {}, `(${vector.map(f).join(", ")})`)));
     const rows = METHODS.map((method) => {
       const isAsked = method === "global_clipnorm";
       return [method, isAsked ? c.answer("after", numbers.norms[method]) : f(numbers.norms[method]), `${f(numbers.angles[method])}°`, written(numbers[method])];
