@@ -138,6 +138,7 @@ export const PANELS = {
     angle: "angle to g",
     none: "none",
     see: (clipnorm, clipvalue) => `global_clipnorm shortens the gradient and keeps its direction; clipnorm turns it by ${clipnorm}°, clipvalue by ${clipvalue}°.`,
+    seeShort: "‖g‖ is not larger than c, so nothing is clipped.",
     askTerm: "The technical term:",
     term: [
       ["learning rate decay", false, "That makes every step smaller, also where the gradient is small."],
@@ -162,7 +163,7 @@ export const PANELS = {
     notRecorded: "No recorded runs here.",
     updates: "updates",
     loss: "training loss",
-    curves: "Training loss over one epoch, first seed, by the way of clipping",
+    curves: "Training loss over one epoch, a line for each seed, by the way of clipping",
     errors: "Validation error after one epoch",
     mean: "mean",
     seeds: "each seed, %",
@@ -223,7 +224,8 @@ export const PANELS = {
     float64: "float64, tanh′ from τ",
     float32: "float32, as networks train",
     paper: "two decimals at every step",
-    see: "Set (1) has the larger loss and learns nothing: at τ = 11 and −18 tanh is flat, its slope is 0.00, in float32 exactly 0, and every gradient has that slope as a factor.",
+    see: (tau) => `Set (1) learns nothing, however large its loss: at τ = ${tau.join(" and ")} tanh is flat, its slope is 0.00, in float32 exactly 0, and every gradient has that slope as a factor.`,
+    seeSteep: "With these inputs set (1) is not flat at every step: each gradient has tanh′ as a factor, so it learns as far as tanh′ is not 0.",
     askLoss: (number) => `L of set (${number}) =`,
     askWhich: "Start with:",
     which: [
@@ -238,8 +240,8 @@ export const PANELS = {
     gains: "Fresh networks by the gain of their input weights",
     slope: "median tanh′",
     change: ([U, W]) => {
-      const only = U[2] && !W[2] ? "Only the gradient of the input weights falls" : "From gain 1 to 30";
-      return `${only}: ‖∂L/∂U‖ from ${U[0]} to ${U[1]}, ‖∂L/∂W‖ from ${W[0]} to ${W[1]}. The norm of the whole gradient hides it.`;
+      const isOnly = U[2] && !W[2];
+      return `${isOnly ? "Only the gradient of the input weights falls" : "From gain 1 to 30"}: ‖∂L/∂U‖ from ${U[0]} to ${U[1]}, ‖∂L/∂W‖ from ${W[0]} to ${W[1]}.${isOnly ? " The norm of the whole gradient hides it." : ""}`;
     },
     trained: "Trained networks on your drawing",
     trainedError: "error after 2 epochs (recorded)",

@@ -35,15 +35,15 @@ ${row("clipvalue", "<mrow><msub><mi>g</mi><mi>i</mi></msub><mo>←</mo><mi>min</
 
   tables(c) {
     const { numbers, f, texts } = c;
-    const written = (vectors) => vectors.map((vector) => `(${vector.map(f).join(", ")})`).join(" ");
+    const written = (vectors) => el("div", {}, vectors.map((vector) => el("div", {}, `(${vector.map(f).join(", ")})`)));
     const rows = METHODS.map((method) => {
       const isAsked = method === "global_clipnorm";
-      return [method, written(numbers[method]), isAsked ? c.answer("after", numbers.norms[method]) : f(numbers.norms[method]), `${f(numbers.angles[method])}°`];
+      return [method, isAsked ? c.answer("after", numbers.norms[method]) : f(numbers.norms[method]), `${f(numbers.angles[method])}°`, written(numbers[method])];
     });
-    return table(texts.table, ["", texts.gradient, "‖g‖", texts.angle], [[texts.none, written(gradient(c)), c.answer("norm", numbers.norm), "0°"], ...rows]);
+    return table(texts.table, ["", "‖g‖", texts.angle, texts.gradient], [[texts.none, c.answer("norm", numbers.norm), "0°", written(gradient(c))], ...rows]);
   },
 
-  see: ({ numbers, texts, f }) => texts.see(f(numbers.angles.clipnorm), f(numbers.angles.clipvalue)),
+  see: ({ numbers, asked, texts, f }) => (numbers.norm > Number(asked.c) ? texts.see(f(numbers.angles.clipnorm), f(numbers.angles.clipvalue)) : texts.seeShort),
 
   questions: ({ exact, paper, texts }) => [
     { name: "term", ask: texts.askTerm, choices: texts.term },
@@ -108,15 +108,17 @@ function runs(recorded, f, texts) {
   const names = ["none", ...METHODS];
   const of = (method) => recorded.runs.filter(({ clipping }) => clipping === method);
   const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-  const series = names.filter((method) => of(method).length).map((method) => ({ name: method, kind: KINDS[method], points: of(method)[0].curve }));
+  const found = names.filter((method) => of(method).length);
+  const series = found.flatMap((method) => of(method).map(({ curve }, i) => ({ name: i ? "" : method, kind: KINDS[method], points: curve })));
   const last = series[0].points.at(-1)[0];
   const chart = lineChart(series, {
     x: { label: texts.updates, ticks: [0, Math.round(last / 2), last] },
     y: { label: texts.loss, ticks: [0.1, 0.3, 1, 3, 10], isLog: true },
   }, texts.curves);
-  const rows = names.filter((method) => of(method).length).map((method) => {
+  const rows = found.map((method) => {
+    const [{ c }] = of(method);
     const errors = of(method).map(({ error_percent }) => error_percent);
-    return [method, `${f(mean(errors))} %`, errors.map((error) => f(error)).join(", ")];
+    return [c ? `${method}, c = ${c}` : method, `${f(mean(errors))} %`, errors.map((error) => f(error)).join(", ")];
   });
   return [el("h2", {}, texts.recorded), chart, table(texts.errors, ["", texts.mean, texts.seeds], rows), el("p", { class: "lab-made" }, texts.made, " ", el("code", {}, recorded.command))];
 }
