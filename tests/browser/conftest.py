@@ -110,8 +110,10 @@ class Tab:
             page.evaluate("try { localStorage.clear() } catch {}")  # a test may have forbidden it
         page.goto("about:blank")
         page.set_viewport_size(self._options["viewport"])
-        media = {name: self._options.get(name) for name in ("color_scheme", "reduced_motion")}
-        page.emulate_media(**{name: value for name, value in media.items() if value})
+        scheme = self._options.get("color_scheme", "light")
+        page.emulate_media(
+            color_scheme=scheme, reduced_motion=self._options.get("reduced_motion")
+        )
         return troubles
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 // that a link opens it; a link that says no more (#tour=4) gets the preset, too.
 
 import { button, setText } from "./dom.js";
+import { playWhenRead } from "../reading/player.js";
 import * as strings from "./strings.js";
 
 const STEP = "tour";
@@ -74,6 +75,5 @@ async function apply(app, step) {
   if (app.pad.isExample || app.pad.isEmpty) app.pad.show(app.config.opening, { isExample: true });
   app.cursor.pin(row && row - 1);
   app.options.replace(Object.entries({ ...options, [STEP]: String(step) }));
-  const button = app.root.querySelector(".play");
-  if (plays && !button.classList.contains("playing")) button.click();
+  if (plays) playWhenRead(app);
 }

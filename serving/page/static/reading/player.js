@@ -11,6 +11,14 @@ export function installPlayer(app) {
   new Player(app);
 }
 
+/** Play what is drawn, at once or when it has been read: a network just chosen has not yet. */
+export function playWhenRead(app) {
+  const play = app.root.querySelector(".transport .play");
+  const act = () => play.classList.contains("playing") || play.click();
+  if (app.reading?.has_ink) act();
+  else app.events.addEventListener("reading", act, { once: true });
+}
+
 /**
  * `time` is the number of rows that each reader has read, null when nothing is being played
  * and everything shows. Dispatches on the app's events: sweep, with `time` as its detail.

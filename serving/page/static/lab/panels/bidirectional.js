@@ -1,5 +1,6 @@
 // Exercise 5: two readers, one from the start and one from the end.
 
+import { playWhenRead } from "../../reading/player.js";
 import { el, lowered, picture, svg, table } from "../elements.js";
 
 const term = (letter, index) => `<msub><mi>${letter}</mi>${index}</msub>`;
@@ -90,5 +91,5 @@ async function play(app, go) {
   if (app.config.model.name !== "bidirectional") await app.useModel("bidirectional").catch(() => {});
   app.view.chooseLayer(1);
   await go(null);
-  app.root.querySelector(".play").click();
+  playWhenRead(app);
 }
