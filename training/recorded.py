@@ -26,7 +26,7 @@ import keras
 import numpy as np
 
 from model import lab, reference, signature, weights
-from model.files import write_json
+from model.files import atomic, write_json
 from model.network import PRESETS
 from training import data
 from training.config import TrainingConfig
@@ -129,22 +129,19 @@ def record(name: str, path: Path, out: Path) -> None:
         known.append(about | train(config, path, digits))
         print({key: value for key, value in known[-1].items() if key != "curve"}, flush=True)
         base = asdict(SGD if name == "clipping" else PLAIN)
-        write_json(
-            file,
-            _about(name)
-            | {
-                "settings": {
-                    key: value for key, value in base.items() if key not in ("seed", "preset")
-                },
-                "seeds": [
-                    seed
-                    for seed in SEEDS
-                    if sum(run["seed"] == seed for run in known) == len(wanted) / len(SEEDS)
-                ],
-                "runs": known,
-            },
-        )
+        settings = {key: value for key, value in base.items() if key not in ("seed", "preset")}
+        each = len(wanted) / len(SEEDS)
+        done = [seed for seed in SEEDS if sum(run["seed"] == seed for run in known) == each]
+        _write(file, _about(name) | {"settings": settings, "seeds": done}, known)
         keras.backend.clear_session()
+
+
+def _write(file: Path, about: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    """As `write_json`, but with a line for each run: their curves are long."""
+    lines = ",\n".join(f"    {json.dumps(run)}" for run in runs)
+    head = json.dumps(about, indent=2).removesuffix("\n}")
+    with atomic(file) as part:
+        part.write_text(f'{head},\n  "runs": [\n{lines}\n  ]\n}}\n', encoding="utf-8")
 
 
 def memory(out: Path) -> None:

@@ -19,13 +19,6 @@ export function lineChart(series, { x, y }, name) {
   return picture({ width: WIDTH, height: HEIGHT, label: name }, axes(x, y, place), lines, key(series));
 }
 
-/** The same with a point for each pair, without lines between. */
-export function dots(series, { x, y }, name) {
-  const place = scales(x, y);
-  const marks = series.map(({ points, kind }) => points.map((point) => svg("circle", { cx: place(point)[0], cy: place(point)[1], r: 6, class: `${kind} filled` })));
-  return picture({ width: WIDTH, height: HEIGHT, label: name }, axes(x, y, place), marks, key(series));
-}
-
 function scales(x, y) {
   const along = ({ ticks, isLog }, value) => {
     const of = isLog ? Math.log : (number) => number;

@@ -2,6 +2,7 @@
 
 import { el, svg } from "../core/elements.js";
 
+export { lowered } from "../core/strings.js";
 export { el, svg };
 
 const SMALL = 700;
@@ -51,9 +52,6 @@ function shortened(value) {
 }
 
 const raised = (number) => [...String(number)].map((letter) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(letter)]).join("");
-
-/** A number below the line, as in h₁. */
-export const lowered = (number) => [...String(number)].map((letter) => "₀₁₂₃₄₅₆₇₈₉"[letter]).join("");
 
 /** A number that somebody has typed, with a comma or a minus of any kind; NaN where it is none. */
 export const typed = (text) => (text.trim() ? Number(text.trim().replace(",", ".").replace(/[−–]/, "-")) : NaN);
