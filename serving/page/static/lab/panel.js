@@ -69,7 +69,7 @@ export class Lab {
  *
  * `c` has the server's `numbers` for what was `asked`, as they are shown (and `others`), `exact` and `paper` (`exactOthers`, `paperOthers`); the controls' `values`
  * (texts); `f(number)`, as it is written; `answer(name, number)`, the same or "?" while that question
- * is open; `set(name, text)`, which moves a control; `texts`, the panel's words.
+ * is open, which `isOpen(name)` tells; `set(name, text)`, which moves a control; `texts`, the panel's words.
  */
 class Panel {
   constructor(app, spec, body, go) {
@@ -188,6 +188,7 @@ class Panel {
       exactOthers: exact.others,
       paperOthers: rounded.others,
       f,
+      isOpen: (name) => this.#isOpen(name),
       answer: (name, number) => (this.#isOpen(name) ? strings.HIDDEN : f(number)),
       set: (name, text) => this.controls.set(name, text),
     };

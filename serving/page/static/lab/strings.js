@@ -159,6 +159,7 @@ export const PANELS = {
     byVariable: (label) => `Norms of the gradient of the cross-entropy at ${label}, by variable`,
     whole: "whole ‖g‖",
     turned: (angle) => `clipnorm shortens the large variables alone, so the whole gradient turns by ${angle}°; global_clipnorm turns it by 0°.`,
+    noneAbove: "clipvalue changes nothing here: no single number of the gradient is larger than c. Try a smaller c.",
     recorded: "Recorded: runs that differ in clipping alone",
     notRecorded: "No recorded runs here.",
     updates: "updates",

@@ -63,8 +63,7 @@ export default {
     return [
       el("p", { class: "lab-sum", role: "status" }, texts.state(read, T)),
       table(texts.table, ["", "h", "k", "y = h + k", texts.hKnows, texts.kKnows], rows),
-      el("p", {}, el("b", {}, texts.suits), " ", texts.suited),
-      el("p", {}, el("b", {}, texts.suitsNot), " ", texts.unsuited),
+      ...(c.isOpen("task") ? [] : [[texts.suits, texts.suited], [texts.suitsNot, texts.unsuited]].map(([name, tasks]) => el("p", {}, el("b", {}, name), " ", tasks))),
     ];
   },
 

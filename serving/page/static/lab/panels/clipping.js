@@ -82,8 +82,11 @@ function plane(arrows, label, [across, up], f) {
     const turn = (Math.atan2(y - oy, x - ox) * 180) / Math.PI;
     return svg("g", {}, svg("path", { d: `M${ox} ${oy}L${x} ${y}`, class: KINDS[method] }), svg("path", { d: "M0 0L-13 -6L-13 6z", transform: `translate(${x} ${y}) rotate(${turn})`, class: `${KINDS[method]} filled` }));
   });
-  const names = arrows.map(([method], i) => svg("g", {}, svg("path", { d: `M${size + 6} ${26 + 28 * i}h26`, class: KINDS[method] }), svg("text", { x: size + 40, y: 31 + 28 * i, "font-size": 16 }, method)));
-  return picture({ width: size + 170, height: size, label: `${label}: ${arrows.map(([method, point]) => `${method} (${point.map(f).join(", ")})`).join("; ")}` },
+  const names = arrows.map(([method], i) => {
+    const [x, y] = [4 + 172 * (i % 2), size + 18 + 28 * Math.floor(i / 2)];
+    return svg("g", {}, svg("path", { d: `M${x} ${y}h26`, class: KINDS[method] }), svg("text", { x: x + 34, y: y + 5, "font-size": 16 }, method));
+  });
+  return picture({ width: size + 10, height: size + 64, label: `${label}: ${arrows.map(([method, point]) => `${method} (${point.map(f).join(", ")})`).join("; ")}` },
     svg("path", { d: `M10 ${oy}H${size - 4}M${ox} 10V${size - 10}`, class: "lab-axis" }),
     svg("text", { x: size - 6, y: oy + 22, "text-anchor": "end", "font-size": 16, class: "quiet" }, across),
     svg("text", { x: ox + 8, y: 20, "font-size": 16, class: "quiet" }, up),
@@ -100,6 +103,7 @@ function freshGradient({ numbers, recorded, f, texts }) {
   return [
     table(texts.byVariable(numbers.label), ["", ...letters.map((letter) => `‖∂L/∂${letter}‖`), texts.whole, texts.angle], rows),
     el("p", { class: "lab-sum" }, texts.turned(f(numbers.clipped.clipnorm.angle))),
+    numbers.clipped.clipvalue.angle === 0 ? el("p", {}, texts.noneAbove) : null,
     recorded ? runs(recorded, f, texts) : el("p", {}, texts.notRecorded),
   ];
 }

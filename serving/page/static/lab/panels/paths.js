@@ -51,12 +51,11 @@ export default {
     const value = numbers.paths[index(numbers.paths, s, t)].value;
     const total = el("p", { class: "lab-sum" }, texts.sum(numbers.paths.length, c.answer("dz_dW", numbers.dz_dW)));
     const { name, far, more } = STORED[c.values.keep];
-    const isOpen = c.answer(name, more) !== f(more);
     return [
       triangle(c, T, s, t),
       total,
       factors(c, s, t, value),
-      el("p", { class: "lab-stored" }, texts.stored(numbers.stored[c.values.keep], isOpen ? c.answer(name, far) : far, c.answer(name, more))),
+      el("p", { class: "lab-stored" }, texts.stored(numbers.stored[c.values.keep], c.isOpen(name) ? c.answer(name, far) : far, c.answer(name, more))),
       table(texts.chain, ["", ...numbers.chain.map((_, k) => texts.back(k))], [["Π tanh′·W", ...numbers.chain.map((left) => bar(left, f))]]),
     ];
   },
