@@ -6,15 +6,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# Pillow knows only the formats whose plugins are loaded; by name, these six load quickly,
-# while Image.init() would load sixty.
+# Pillow knows only the formats whose plugins are loaded; by name, these load quickly,
+# while Image.init() would load sixty, EPS and others that start programs among them.
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
     Image,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -28,6 +30,8 @@ FORMATS = tuple(
         BmpImagePlugin.BmpImageFile,
         TiffImagePlugin.TiffImageFile,
         WebPImagePlugin.WebPImageFile,
+        AvifImagePlugin.AvifImageFile,
+        PpmImagePlugin.PpmImageFile,  # PBM and PGM, too
     )
 )
 
@@ -37,6 +41,16 @@ FORMATS = tuple(
 # some ten scans, and a strip a row.
 _MOST_SCANS = 50
 _MOST_STRIPS = 50_000
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Texts and colour profiles, which Pillow refuses from a megabyte on, unpacked.
+_TEXTS = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # major brands
+_HEIC = (
+    "a HEIC photo, which is not read: save or export it as JPEG (on an iPhone: Settings, Camera, "
+    "Formats, Most Compatible), or send a screenshot"
+)
 
 
 class PictureError(Exception):
@@ -63,6 +77,18 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """
     if not data:
         raise PictureError("the image is empty: send the bytes of an image file")
+    try:
+        return _decoded(data, max_pixels)
+    except PictureTooLargeError:
+        raise
+    except PictureError:
+        slim = _without_texts(data)
+        if slim is data:
+            raise
+    return _decoded(slim, max_pixels)
+
+
+def _decoded(data: bytes, max_pixels: int) -> Image.Image:
     picture = _open(data, max_pixels)
     try:
         picture.load()
@@ -80,6 +106,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         with _silent():
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+            raise UnknownFormatError(_HEIC) from None
         raise UnknownFormatError(
             f"not an image, or a broken one: send one of {', '.join(FORMATS)}"
         ) from None
@@ -94,6 +122,19 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if scans > _MOST_SCANS or len(picture.tile) > _MOST_STRIPS:
         raise PictureError(f"the {picture.format} image has too many parts: save it anew")
     return picture
+
+
+def _without_texts(data: bytes) -> bytes:
+    """A PNG without its texts and profile; `data` itself where it is none, or cut short."""
+    if not data.startswith(_PNG):
+        return data
+    parts, start = [data[:8]], 8
+    while start + 12 <= len(data):
+        end = start + 12 + int.from_bytes(data[start : start + 4])
+        if data[start + 4 : start + 8] not in _TEXTS:
+            parts.append(data[start:end])
+        start = end
+    return b"".join(parts) if start == len(data) else data
 
 
 def _too_large(found: str, max_pixels: int) -> str:

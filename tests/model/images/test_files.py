@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from model.images.files import (
     FORMATS,
@@ -72,7 +72,7 @@ def test_every_format_and_of_several_frames_the_first():
 
 
 def test_what_is_no_picture_of_these_formats_is_refused():
-    for image_format in ("ICO", "PPM", "PDF", "TGA"):
+    for image_format in ("ICO", "PCX", "PDF", "TGA"):
         with pytest.raises(UnknownFormatError, match="PNG, JPEG, GIF, BMP, TIFF, WEBP"):
             open_picture(encode(drawing().convert("RGB"), image_format), LIMIT)
     for data in (b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"\0" * 100):
@@ -80,6 +80,25 @@ def test_what_is_no_picture_of_these_formats_is_refused():
             open_picture(data, LIMIT)
     with pytest.raises(PictureError, match="empty"):
         open_picture(b"", LIMIT)
+    for program in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"GRIB" + bytes(90)):
+        with pytest.raises(UnknownFormatError):
+            open_picture(program, LIMIT)
+
+
+def test_a_phones_heic_is_named_with_what_to_do():
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(UnknownFormatError, match=r"HEIC photo.* JPEG"):
+            open_picture(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(200), LIMIT)
+
+
+def test_a_large_profile_or_text_is_no_reason_to_refuse():
+    profile = bytes(3_000_000)
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Comment", "x" * 3_000_000, zip=True)
+    texts.add_text("Title", "y" * 3_000_000, zip=True)
+    for options in ({"icc_profile": profile}, {"pnginfo": texts}):
+        picture = open_picture(encode(drawing(), **options), LIMIT)
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(drawing()))
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
