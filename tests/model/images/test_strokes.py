@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from model.images.strokes import render, without_each
+from model.images.preprocess import preprocess
+from model.images.strokes import BRUSH, brush_for, render, without_each
 from model.signature import WHITE
-from tests.support.drawings import DRAWINGS, FOUR, SEVEN, drawings
+from tests.support.drawings import DRAWINGS, FOUR, SEVEN, correlation, drawings
 
 
 @drawings
@@ -76,4 +77,21 @@ def test_wrong_strokes_and_sizes_are_named():
 @pytest.mark.parametrize("strokes", [[FOUR[0]], FOUR, [*FOUR, *SEVEN, *DRAWINGS["zero"]]])
 def test_drawn_without_each_stroke(strokes):
     for n, picture in enumerate(without_each(strokes)):
-        np.testing.assert_array_equal(picture, render(strokes[:n] + strokes[n + 1 :]))
+        others = strokes[:n] + strokes[n + 1 :]
+        np.testing.assert_array_equal(picture, render(others, brush=brush_for(strokes)))
+
+
+@drawings
+@pytest.mark.parametrize("scale", [0.3, 0.12])
+def test_a_small_drawing_is_read_as_a_large_one(strokes, scale):
+    small = preprocess(render([0.1 + scale * stroke for stroke in strokes])).image
+    extent = np.ptp(np.concatenate(strokes), axis=0).max()
+    large = preprocess(render(strokes, brush=extent * BRUSH / 0.5)).image
+    assert correlation(small, large) > 0.9
+
+
+def test_the_brush_is_thinner_on_small_drawings_alone_and_a_dot_stays_one():
+    side = [np.array([[0.0, 0.0], [1.0, 1.0]])]
+    assert brush_for([]) == brush_for(side) == brush_for([0.6 * side[0]]) == BRUSH
+    assert brush_for([0.2 * side[0]]) == pytest.approx(0.2 * BRUSH / 0.5)
+    assert brush_for([0.01 * side[0]]) == brush_for([side[0][:1]]) == BRUSH

@@ -123,6 +123,8 @@ def test_erased_rows_are_the_answers_to_blanked_images(client, models, kind):
 def test_erased_strokes_are_the_answers_to_the_drawing_without_them(client, models, count):
     rng = np.random.default_rng(count)
     strokes = list(rng.uniform(0.1, 0.9, (count, 3, 2)).astype(np.float32))
+    for stroke in strokes:
+        stroke[:2] = [[0.1], [0.9]]  # each so large that all have one brush
     _, tensors = explained(client, strokes, "bidirectional")
     assert tensors[explain.ERASED_STROKES].shape == (count, signature.DIGITS)
     for n in range(count):
