@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from model import cards, reference, signature
 from model.cards import RELEASE
-from model.prediction import Prediction, Prepared, predictions
+from model.prediction import Prediction, Prepared, best, predictions
 from model.verdict import NO_INK, Thresholds, Verdict
 from model.weights import Network, load_arrays
 
@@ -208,16 +208,24 @@ class Predictor:
         return dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
 
     def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
-        """Read pictures in one inference; the network is not asked about those without ink."""
+        """Read pictures in one inference; the network is not asked about those without ink.
+
+        Where a picture may be meant in several ways, the most credible answer is taken
+        (`model.prediction.best`).
+        """
         answers = [Prediction(Verdict(NO_INK))] * len(prepared)
-        inked = [index for index, picture in enumerate(prepared) if picture.digits]
-        if inked:
-            outputs = self.run(np.stack([prepared[i].rows for i in inked]), self.answer_names)
-            digits = np.array([prepared[i].digits for i in inked])
-            for index, answer in zip(
-                inked, predictions(outputs, self.thresholds, digits), strict=True
+        ways = [(i, way) for i, each in enumerate(prepared) for way in (each, *each.others)]
+        ways = [(i, way) for i, way in ways if way.digits]
+        if ways:
+            outputs = self.run(np.stack([way.rows for _, way in ways]), self.answer_names)
+            digits = np.array([way.digits for _, way in ways])
+            of_each: dict[int, list[Prediction]] = {}
+            for (index, way), answer in zip(
+                ways, predictions(outputs, self.thresholds, digits), strict=True
             ):
-                answers[index] = answer
+                of_each.setdefault(index, []).append(replace(answer, prepared=way))
+            for index, found in of_each.items():
+                answers[index] = best(found)
         return answers
 
     def read(self, rows: np.ndarray, digits: int = 1) -> Prediction:

@@ -18,8 +18,12 @@ def count_digits(ink: np.ndarray) -> int:
         ink: (height, width), 0 (page) to 255 (ink), some of it ink, cut out of its page.
     """
     mask = ink >= ink.max() / 4  # what is fainter joins nothing
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
+    if all(span[-1] - span[0] < len(span) for span in spans):
+        return 1
     columns = _parts(mask.any(axis=0), _GAP_BESIDE * len(mask))
-    rows = _parts(mask.any(axis=1), _GAP_BELOW * len(mask))
+    tall = max(len(mask) / 2, min(len(mask), 2 * mask.shape[1]))  # a column of digits is taller
+    rows = _parts(mask.any(axis=1), _GAP_BELOW * tall)
     beside = [np.ptp(np.flatnonzero(mask[:, part].any(axis=1))) + 1 for part in columns]
     below = [len(part) for part in rows]
     return int(max(sum(h >= _WHOLE * max(heights) for h in heights) for heights in (beside, below)))

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from model.images.masks import grown, label
 from model.signature import WHITE
 
 _COARSE = 64  # longest side for light and dirt, which are coarse
@@ -80,25 +81,9 @@ def _opened(picture: np.ndarray) -> np.ndarray:
 
 def _without_specks(cells: np.ndarray, strong: np.ndarray) -> np.ndarray:
     """Connected parts of `cells` (rows, columns) with a twentieth of the largest's strong ink."""
-    parts = np.arange(1, cells.size + 1).reshape(cells.shape) * (cells > 0)
-    while True:
-        spread = grown(parts) * (cells > 0)
-        if (spread == parts).all():
-            break
-        parts = spread
+    parts, _ = label(cells > 0)
     weights = np.bincount(parts.ravel(), strong.ravel())
     return (weights >= 0.05 * weights.max())[parts] & (cells > 0)
-
-
-def grown(pixels: np.ndarray) -> np.ndarray:
-    """Each pixel becomes the largest of its 3 x 3 neighbourhood."""
-    tall = pixels.copy()
-    np.maximum(tall[1:], pixels[:-1], out=tall[1:])
-    np.maximum(tall[:-1], pixels[1:], out=tall[:-1])
-    wide = tall.copy()
-    np.maximum(wide[:, 1:], tall[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], tall[:, 1:], out=wide[:, :-1])
-    return wide
 
 
 def _blurred(pixels: np.ndarray) -> np.ndarray:

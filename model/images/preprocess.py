@@ -12,20 +12,30 @@ centre of mass in (14, 15]; as pixel indices, in (13.5, 14.5], which holds for M
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFilter
 
-from model.images.photo import grown, ink_of_photo
+from model.images.masks import box_of, grown, spans_of
+from model.images.parts import digit_alone
+from model.images.photo import ink_of_photo
 from model.images.steps import Recorder, Stage, forget
 from model.signature import PIXELS, STEPS, WHITE
 
 _BOX = 20  # MNIST's digits are 20 pixels along their longer side
-_WORK = 512  # longest side of the picture that is looked at, in pixels
+WORK = 512  # longest side of the picture that is looked at, in pixels
+_COARSE = 128  # longest side at which colours are compared
+_LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow's "L"
 _MIN_DETAIL = 64  # ink smaller than this is looked at again, closer
 _MIN_CONTRAST = 24  # of 255: what is fainter is no ink
+_MOST = 0.9  # of the inked pixels of 20 x 20 may be fainter than full ink
+_STRAIGHT = 0.8  # of a side of the ink's box is ink: a frame's, or a card's
+_THIN, _PEN = 0.6, 1.5  # of 20: lines this thin become this thick
 _TWO_TONES = 96  # ink on a page differs by more than this of 255, one ink in itself by less
 _WHITE_16 = 65535  # of pictures with 16 bits
+_LEAST_SPAN = 64  # of 65,535: less is a blank page's noise
+_TELLING = 1.5  # times luminance's contrast: so much more has a colour axis that is used instead
 
 
 @dataclass(frozen=True)
@@ -68,34 +78,105 @@ def preprocess(picture: Image.Image | np.ndarray, record: Recorder = forget) -> 
         ValueError: no pixels, another shape, values that are NaN or out of range, or a file
             that Pillow cannot decode.
     """
-    return _look(_as_image(picture), record)
+    return in_convention(find_ink(picture), record)
 
 
-def _look(image: Image.Image, record: Recorder, closer: bool = True) -> Preprocessed:
-    """Preprocess; ink that is small in a large picture is looked at again if `closer`."""
-    factor = -(-max(image.size) // _WORK)
+class Found(NamedTuple):
+    """An image and the ink that is found in it.
+
+    Attributes:
+        image: upright, 8 bits a channel.
+        small: the same, `factor` times smaller, as are `grey`, what is dark and light in it, and
+            `ink`, both uint8 (height, width).
+        inverted: see `Preprocessed`.
+        spans: the columns and the rows with ink in them, indices in rising order.
+        is_drawing: the page is one exact tone.
+    """
+
+    image: Image.Image
+    small: Image.Image
+    factor: int
+    grey: np.ndarray
+    ink: np.ndarray
+    inverted: bool
+    spans: tuple[np.ndarray, np.ndarray]
+    is_drawing: bool
+
+    @property
+    def has_ink(self) -> bool:
+        return len(self.spans[0]) > 0
+
+    def having(self, ink: np.ndarray) -> Self:
+        """The same with other ink."""
+        return self if ink is self.ink else self._replace(ink=ink, spans=spans_of(ink))
+
+
+def find_ink(picture: Image.Image | np.ndarray) -> Found:
+    """Find the ink; see `preprocess` for what a picture may be."""
+    image = _as_image(picture)
+    factor = -(-max(image.size) // WORK)
     small = image.reduce(factor) if factor > 1 else image
     grey = _to_grey(small)
     drawing = _ink_of_drawing(grey)
-    ink, inverted = drawing or ink_of_photo(grey)
-    if closer or ink.any():
-        record(Stage.PICTURE if closer else Stage.CLOSER, small)
-    if not ink.any():
+    if drawing is None or drawing[0].max() < _TWO_TONES:
+        along = _along_colours(small)
+        if along is not None:
+            grey, drawing = along, _ink_of_drawing(along)
+    if drawing is not None:
+        return Found(image, small, factor, grey, *drawing, True)
+    ink, inverted = ink_of_photo(grey)
+    return Found(image, small, factor, grey, ink, inverted, spans_of(ink), False)
+
+
+def is_alone(found: Found) -> bool:
+    """Whether the ink of a drawing is one part and all that there is, as far as is seen quickly.
+
+    It does not touch the border, no straight gap goes through it, and it does not end in straight
+    sides.
+    """
+    columns, rows = found.spans
+    if not (found.is_drawing and found.has_ink):
+        return False
+    left, top, right, bottom = box = box_of(found.spans)
+    height, width = found.ink.shape
+    if not (top and left and bottom < height and right < width):
+        return False
+    if len(rows) < bottom - top or len(columns) < right - left:
+        return False
+    if right - left < (bottom - top) / 2:
+        return True
+    ink = found.ink[box[1] : box[3], box[0] : box[2]]
+    sides = ink[0], ink[-1], ink[:, 0], ink[:, -1]
+    return sum(np.count_nonzero(side) > _STRAIGHT * len(side) for side in sides) < 3
+
+
+def in_convention(
+    found: Found, record: Recorder = forget, first: Stage = Stage.PICTURE
+) -> Preprocessed:
+    """Bring ink into MNIST's convention; where it is small in a large picture, a closer look's.
+
+    Args:
+        first: what `found.small` is recorded as.
+    """
+    image, factor, ink = found.image, found.factor, found.ink
+    record(first, found.small)
+    if not found.has_ink:
         return Preprocessed(np.zeros((STEPS, PIXELS), np.float32), False, False, None)
-    box = _bounds(ink > 0)
+    box = box_of(found.spans)
     left, top, right, bottom = (edge * factor for edge in box)
     right, bottom = min(right, image.width), min(bottom, image.height)
     margin = max(right - left, bottom - top)
-    if closer and factor > 1 and margin < _MIN_DETAIL * factor:
+    if factor > 1 and margin < _MIN_DETAIL * factor:
         x, y = max(left - margin, 0), max(top - margin, 0)
         corner = min(right + margin, image.width), min(bottom + margin, image.height)
-        near = _look(image.crop((x, y, *corner)), record, closer=False)
+        near = find_ink(image.crop((x, y, *corner)))
         if near.has_ink:
-            return replace(near, box=tuple(np.add(near.box, (x, y, x, y)).tolist()))
-    record(Stage.GREY, grey)
-    record(Stage.INK if drawing else Stage.CLEANED, ink)
-    image, place = _centred(ink, box, record)
-    return Preprocessed(image, True, inverted, (left, top, right, bottom), place)
+            seen = in_convention(near.having(digit_alone(near.ink).ink), record, Stage.CLOSER)
+            return replace(seen, box=tuple(np.add(seen.box, (x, y, x, y)).tolist()))
+    record(Stage.GREY, found.grey)
+    record(Stage.INK if found.is_drawing else Stage.CLEANED, ink)
+    rows, place = _centred(ink, box, record)
+    return Preprocessed(rows, True, found.inverted, (left, top, right, bottom), place)
 
 
 def _as_image(picture) -> Image.Image:
@@ -155,14 +236,16 @@ def _as_bytes(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype.kind not in "iuf":
         raise ValueError(f"a picture's values must be numbers 0..255, not {pixels.dtype}")
     low, high = pixels.min(), pixels.max()
-    scale = 1.0
+    base, scale = 0, 1.0
     if pixels.dtype.kind == "f" and high <= 1:
         scale = WHITE
     elif pixels.dtype.kind != "f" and WHITE < high <= _WHITE_16:
-        scale = WHITE / _WHITE_16
-    if not (low >= 0 and high * scale <= WHITE):  # true of NaN, too
+        # Sensors fill a part of 16 bits, and not from 0 on.
+        span = int(high) - int(low)
+        base, scale = (low, WHITE / span) if span > _LEAST_SPAN else (0, WHITE / _WHITE_16)
+    if not (low >= 0 and (high - base) * scale <= WHITE + 1e-6):  # true of NaN, too
         raise ValueError(f"a picture's values must lie in 0..255, not {low}..{high}: mend them")
-    return np.rint(pixels * scale).astype(np.uint8)
+    return np.rint((pixels - base) * scale).astype(np.uint8)
 
 
 def _to_grey(image: Image.Image) -> np.ndarray:
@@ -193,33 +276,56 @@ def _to_grey(image: Image.Image) -> np.ndarray:
     return np.rint(tone * share + page * (1 - share)).astype(np.uint8)
 
 
-def _ink_of_drawing(grey: np.ndarray) -> tuple[np.ndarray, bool] | None:
-    """Ink (uint8, 0 is page) and polarity if the page is one exact value, else None."""
+def _along_colours(image: Image.Image) -> np.ndarray | None:
+    """uint8 (height, width), 0..255 along the colour axis of the greatest local contrast.
+
+    It is the first principal component of what differs from its surroundings, which uneven light
+    has no part in. None where luminance shows nearly as much of it, or there are no colours.
+    """
+    if image.mode in ("L", "LA", "LAB") or (
+        image.getextrema()[-1][0] < WHITE and "A" in image.mode
+    ):
+        return None
+    image = image.convert("RGB")
+    coarse = image.reduce(-(-max(image.size) // _COARSE))
+    around = coarse.filter(ImageFilter.BoxBlur(max(coarse.size) / 6))
+    detail = np.subtract(coarse, around, dtype=np.float32).reshape(-1, 3)
+    spread = detail.T @ detail
+    axis = np.linalg.eigh(spread)[1][:, -1]
+    axis *= np.where(axis.sum() < 0, -1, 1) / np.abs(axis).sum()
+    if axis @ spread @ axis < _TELLING**2 * (_LUMINANCE @ spread @ _LUMINANCE):
+        return None
+    tones = np.asarray(image, np.float32) @ axis.astype(np.float32)
+    return np.rint(tones - WHITE * axis.clip(max=0).sum()).clip(0, WHITE).astype(np.uint8)
+
+
+def _ink_of_drawing(grey: np.ndarray) -> tuple[np.ndarray, bool, tuple] | None:
+    """Ink (uint8, 0 is page), polarity and spans if the page is one exact value, else None."""
     low, high = int(grey.min()), int(grey.max())
     if high - low < _MIN_CONTRAST:
-        return np.zeros_like(grey), False
+        return np.zeros_like(grey), False, (np.zeros(0, int),) * 2
     edges = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     # Of 3,000 MNIST digits cut out tightly, the edges' mean is nearer to the page in 99.9 %.
     inverted = bool(edges.mean() > (low + high) / 2)
     ink = high - grey if inverted else grey - low
-    exact = np.count_nonzero(edges == (high if inverted else low)) >= edges.size / 8
-    # In a drawing, what is neither page nor ink is an edge; shading and noise lie elsewhere.
-    stray = (ink > 0) & ~grown(ink >= (high - low) / 4)
-    if not exact or np.count_nonzero(stray) > 0.01 * np.count_nonzero(ink):
+    if np.count_nonzero(edges == (high if inverted else low)) < edges.size / 8:
         return None
-    return ink, inverted
-
-
-def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of what is true."""
-    columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    spans = spans_of(ink)
+    left, top, right, bottom = box_of(spans)
+    cut = ink[top:bottom, left:right]
+    # In a drawing, what is neither page nor ink is an edge; shading and noise lie elsewhere.
+    stray = (cut > 0) & ~grown(cut >= (high - low) / 4)
+    if np.count_nonzero(stray) > 0.01 * np.count_nonzero(cut):
+        return None
+    return ink, inverted, spans
 
 
 def _centred(
     ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Scale the box to 20 pixels and put its centre of mass in the middle.
+
+    Lines that would be thinner than a pixel are thickened before: no digit of MNIST's has such.
 
     Returns:
         float32 (28, 28), and what does the same to other ink.
@@ -233,8 +339,14 @@ def _centred(
 
     record(Stage.CROPPED, ink[top:bottom, left:right])
     digit = scaled(ink)
-    gain = WHITE / digit.max()  # hairlines and grey ink become white, too
-    digit = np.rint(digit * gain)
+    full = digit.max()
+    if side > _BOX:  # where lines cross, they are fuller than elsewhere
+        inked = np.sort(digit[digit > 0])
+        full = inked[int(_MOST * (len(inked) - 1))]
+        if full < _THIN * ink.max():
+            return _thickened(ink, round((_PEN - full / ink.max()) * side / _BOX / 2), record)
+    gain = WHITE / full  # hairlines and grey ink become white, too
+    digit = np.rint((digit * gain).clip(max=WHITE))
     record(Stage.BOX, digit)
     centres = np.arange(_BOX) + 0.5
     mass = digit.sum()
@@ -249,7 +361,23 @@ def _centred(
 
     image = centred(digit)
     record(Stage.CENTRED, image)
-    return image, lambda ink: centred(np.rint(scaled(ink) * gain))
+    return image, lambda ink: centred(np.rint((scaled(ink) * gain).clip(max=WHITE)))
+
+
+def _thickened(
+    ink: np.ndarray, by: int, record: Recorder
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """`_centred` of lines that are `by` pixels thicker on each side."""
+
+    def thick(ink: np.ndarray) -> np.ndarray:
+        ink = np.pad(ink, by)
+        for _ in range(by):
+            ink = grown(ink)
+        return ink
+
+    thicker = thick(ink)
+    image, place = _centred(thicker, box_of(spans_of(thicker)), record)
+    return image, lambda ink: place(thick(ink))
 
 
 def _shares(length: int, side: int) -> np.ndarray:

@@ -133,6 +133,6 @@ def mount(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> N
     stream.add_stream(app, models, settings.max_live)
     add_explain(app, models)
     add_lab(app, models)
-    add_picture_route(app, settings.max_pixels, pool)
+    add_picture_route(app, settings.max_pixels, models.default, pool)
     app.mount("/live", LiveFiles(directory=STATIC))
     mount_gradio(app, (STATIC / "index.html").read_text(), models.default, settings)

@@ -30,7 +30,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 
 from model import backward, reference, signature
 from model.images.strokes import without_each
-from model.prediction import Prediction, prepare
+from model.prediction import Prediction, prepare_drawing
 from model.predictor import ModelError, Predictor
 from model.weights import Network
 from serving.http.errors import broken_model, json_answer
@@ -127,7 +127,7 @@ def _erased(
     visible = 1 - np.eye(signature.STEPS, dtype=image.dtype)
     images = [*(image * visible[..., None])]
     if 2 <= len(strokes) <= MAX_ERASED:
-        images += [prepare(picture).rows for picture in without_each(strokes)]
+        images += [prepare_drawing(picture).rows for picture in without_each(strokes)]
     found = predictor.run(np.stack(images), [signature.PROBABILITIES])[signature.PROBABILITIES]
     rows, others = np.split(found, [signature.STEPS])
     return {ERASED_ROWS: rows} | ({ERASED_STROKES: others} if len(others) else {})

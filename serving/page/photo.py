@@ -20,22 +20,23 @@ from fastapi import FastAPI, Request, Response
 from PIL import Image
 
 from model.images.files import FORMATS, PictureError, open_picture
-from model.images.steps import Stage
 from model.prediction import prepare
+from model.predictor import Predictor
 from serving.http.errors import json_answer
 
 PATH = "/live/picture"
 _SIDE = 160  # longest side of a stage's picture, in pixels
 
 
-def prepared_picture(data: bytes, max_pixels: int) -> dict:
-    """What the route answers for an image file.
+def prepared_picture(data: bytes, max_pixels: int, predictor: Predictor) -> dict:
+    """What the route answers for an image file; of several ways to see it, `predictor` chooses.
 
     Raises:
         PictureError: see `open_picture`; no ink, or more than one digit.
     """
-    stages: dict[Stage, Image.Image | np.ndarray] = {}
-    seen = prepare(open_picture(data, max_pixels), stages)
+    seen = prepare(open_picture(data, max_pixels))
+    [answer] = predictor.predict([seen])
+    seen = answer.prepared or seen
     if not seen.digits:
         raise PictureError("no ink is found: write the digit large and dark on plain paper")
     if seen.digits > 1:
@@ -46,7 +47,9 @@ def prepared_picture(data: bytes, max_pixels: int) -> dict:
     return {
         "inverted": seen.inverted,
         "rows": seen.rows.astype(int).tolist(),
-        "stages": [{"name": stage, "image": _small_png(stages[stage])} for stage in stages],
+        "stages": [
+            {"name": stage, "image": _small_png(picture)} for stage, picture in seen.stages.items()
+        ],
     }
 
 
@@ -69,10 +72,10 @@ def picture_config() -> dict:
     return {"path": PATH.lstrip("/"), "types": [Image.MIME[kind] for kind in FORMATS]}
 
 
-def add_picture_route(app: FastAPI, max_pixels: int, pool: Executor) -> None:
+def add_picture_route(app: FastAPI, max_pixels: int, predictor: Predictor, pool: Executor) -> None:
     """Add the route to `app`; pictures of more than `max_pixels` are refused, `pool` prepares."""
 
     @app.post(PATH, include_in_schema=False)
     async def picture(request: Request) -> Response:
-        work = partial(prepared_picture, await request.body(), max_pixels)
+        work = partial(prepared_picture, await request.body(), max_pixels, predictor)
         return json_answer(await asyncio.get_running_loop().run_in_executor(pool, work))

@@ -83,6 +83,32 @@ def test_many_are_read_in_one_inference_and_each_is_judged(doubting_model):
     assert predictor.predict([]) == []
 
 
+def test_on_the_pad_all_strokes_are_meant():
+    strokes = [*SEVEN, np.array([[0.0, 0.5], [0.02, 0.9]]), np.array([[0.2, 0.95], [0.8, 0.95]])]
+    prepared = prepare_strokes(strokes)
+    assert not prepared.others
+    np.testing.assert_array_equal(prepared.rows, preprocess(render(strokes)).image)
+
+
+def test_of_several_ways_to_see_a_picture_the_network_chooses():
+    predictor = Predictor()
+    seven, one = prepare_strokes(SEVEN), prepare_strokes(ONE)
+    noise = np.random.default_rng(0).uniform(0, 255, (28, 28)).astype(np.float32)
+    scribble, pair = Prepared(noise, 1), seven._replace(digits=2)
+    for ways, chosen in (
+        ((scribble, seven), seven),
+        ((pair, scribble, one), one),
+        ((seven, one), seven),
+        ((scribble, pair), scribble),
+    ):
+        [answer] = predictor.predict([ways[0]._replace(others=ways[1:])])
+        np.testing.assert_array_equal(answer.prepared.rows, chosen.rows)
+        assert answer.verdict.rejected == (chosen is scribble)
+    blank = Prepared(np.zeros((28, 28), np.float32), 0)
+    answers = predictor.predict([blank, scribble._replace(others=(one,)), seven])
+    assert [answer.digit for answer in answers] == [None, 1, 7]
+
+
 def test_one_is_read_with_everything_on_the_way(predictor, doubting_model, images):
     for each in (predictor, Predictor(doubting_model)):
         outputs = each.run(images[2:3])

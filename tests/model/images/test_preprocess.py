@@ -351,3 +351,45 @@ def test_mnist_comes_back():
         photos += correlation(preprocess(page.clip(0, WHITE)).image, image) / len(images)
     assert same >= 0.99 * len(images)
     assert photos > 0.9
+
+
+# What cameras, sensors and highlighters make of it
+
+
+@drawings
+@pytest.mark.parametrize("bits", [10, 12, 13, 16])
+def test_values_that_fill_a_part_of_16_bits(strokes, bits):
+    drawing = render(strokes)
+    values = np.rint(drawing / WHITE * (2**bits - 1))
+    for base in (0, 20_000) if bits < 16 else (0,):
+        pixels = (values + base).astype(np.uint16)
+        assert_same(preprocess(pixels), preprocess(drawing))
+        assert_same(preprocess(Image.fromarray(pixels)), preprocess(drawing))
+    assert not preprocess(np.full((30, 30), 5_000, np.uint16)).has_ink
+
+
+@drawings
+def test_colours_of_one_luminance_and_a_yellow_pen(strokes):
+    share = render(strokes)[..., None] / WHITE
+    for ink, page in (
+        ((200, 0, 0), (0, 102, 0)),
+        ((40, 60, 255), (255, 0, 0)),
+        ((255, 250, 0),) * 2,
+    ):
+        page = (255, 255, 255) if page == ink else page
+        picture = np.rint(share * ink + (1 - share) * page).astype(np.uint8)
+        assert_same(preprocess(picture), preprocess(render(strokes)), 4)
+    noise = np.random.default_rng(0).normal(0, 4, (280, 280, 3))
+    uneven = np.linspace(0.7, 1, 280)[:, None]
+    photo = (share * (250, 240, 60) + (1 - share) * 250.0) * uneven + noise
+    seen = preprocess(photo.clip(0, WHITE).astype(np.uint8))
+    assert correlation(seen.image, preprocess(render(strokes)).image) > 0.9
+
+
+@drawings
+def test_lines_of_one_pixel_become_a_pens(strokes):
+    seen = preprocess(render(strokes, size=500, brush=0.003))
+    thick = preprocess(render(strokes, brush=0.05)).image
+    assert correlation(seen.image, thick) > 0.8
+    assert seen.image.sum() == pytest.approx(thick.sum(), rel=0.4)
+    np.testing.assert_array_equal(seen.place(render(strokes, size=500, brush=0.003)), seen.image)

@@ -13,6 +13,7 @@ from PIL import Image
 from model.images.preprocess import preprocess
 from model.images.steps import Stage
 from model.images.strokes import render
+from model.predictor import Predictor
 from serving.http.errors import answer_errors
 from serving.page.app import STATIC
 from serving.page.photo import PATH, add_picture_route, picture_config
@@ -26,7 +27,7 @@ def client():
     app = FastAPI()
     answer_errors(app)
     with ThreadPoolExecutor(1) as pool, TestClient(app) as client:
-        add_picture_route(app, MAX_PIXELS, pool)
+        add_picture_route(app, MAX_PIXELS, Predictor(), pool)
         yield client
 
 

@@ -409,7 +409,7 @@ export const STEPS_TITLE = "How your picture became 28 × 28";
 export function step(name, inverted) {
   return {
     picture: ["Picture", "upright, made smaller"],
-    closer: ["Closer", "the digit is small in it"],
+    closer: ["Closer", "the part that is read"],
     grey: ["No colour", "only its shades"],
     ink: ["The ink", inverted ? "turned round, so ink is white" : "light on dark already"],
     cleaned: ["The ink", "shadows and dust gone"],
