@@ -106,4 +106,4 @@ def _cut_out(
     mask = np.asarray(Image.fromarray(mask).resize(part.size))
     pixels = np.array(part)
     pixels[~mask] = np.median(pixels[mask], axis=0)
-    return Image.fromarray(pixels), mask
+    return Image.frombytes(part.mode, part.size, pixels.tobytes()), mask

@@ -11,7 +11,7 @@ class Stage(StrEnum):
     """In the order in which `model.images.preprocess` records them."""
 
     PICTURE = "picture"  # upright, scaled down
-    CLOSER = "closer"  # where the ink is small: the part around it
+    CLOSER = "closer"  # the part that is read, where it is not the whole: the ink is small, a frame
     GREY = "grey"
     INK = "ink"  # of a drawing, from here on 0 (page) to 255 (ink)
     CLEANED = "cleaned"  # the same of a photo: light, shadows, noise and dust are gone

@@ -91,6 +91,14 @@ def test_one_candidate_is_the_digit_alone(strokes, scene):
         assert each.stages[Stage.PICTURE].height == len(picture)
 
 
+def test_a_sheet_is_found_in_every_mode():
+    picture = Image.fromarray(sheet(render(ZERO)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    expected = preprocess(np.asarray(Image.fromarray(render(ZERO)).rotate(7))).image
+    for mode in ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"):
+        found = candidates(picture.convert(mode))
+        assert max(correlation(each.seen.image, expected) for each in found) > 0.93
+
+
 @drawings
 def test_a_drawing_alone_is_meant_in_one_way(strokes):
     ink = render(strokes)

@@ -84,6 +84,17 @@ def test_the_steps_of_a_photo(client):
     assert (np.asarray(stages["cleaned"]) == 0).mean() > 0.8
 
 
+def test_the_steps_are_those_of_what_the_network_chose(client):
+    drawing = 255 - render(SEVEN)
+    framed = np.pad(drawing, 9)
+    answer = client.post(PATH, content=encode(framed))
+    np.testing.assert_array_equal(rows(answer), preprocess(drawing).image)
+    stages = {stage["name"]: decoded(stage) for stage in answer.json()["stages"]}
+    assert list(stages) == ["picture", "closer", "grey", "ink", "cropped", "box", "centred"]
+    assert [np.asarray(stages[name])[0, 80, 0] for name in ("picture", "closer")] == [0, 255]
+    np.testing.assert_array_equal(np.asarray(stages["centred"]), rows(answer))
+
+
 def test_a_file_of_every_kind(client):
     drawing = 255 - render(SEVEN)
     expected = preprocess(drawing).image
