@@ -64,14 +64,16 @@ class Preprocessed:
 def preprocess(picture: Image.Image | np.ndarray, record: Recorder = forget) -> Preprocessed:
     """Find the ink in a picture and bring it into MNIST's convention.
 
-    Dark ink on a light page and the reverse both work, and so do transparency, uneven light
-    and a camera's noise. The ink must be the only thing on the page.
+    Dark ink on a light page and the reverse both work, and so do transparency, uneven light,
+    a camera's noise and colours of one luminance. All ink counts: see `images.candidates` for
+    pictures with more than a digit in them.
 
     Args:
         picture: a Pillow image of any mode, turned upright by its EXIF data, or an array
             (height, width), (height, width, 3) RGB or (height, width, 4) RGBA of bool or of
             numbers 0..255. Two cases that could show nothing otherwise are understood:
-            integers that exceed 255 as 0..65535, fractions that never exceed 1 as 0..1.
+            integers that exceed 255, up to 65535, as from their lowest to their highest; fractions
+            that never exceed 1 as 0..1.
         record: is shown each stage; without ink, none after the first.
 
     Raises:
