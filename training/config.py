@@ -1,9 +1,11 @@
 """What a training run can be told, with a default for each preset and the reason for it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from model import signature
 from training.errors import TrainingError
 
 PRECISIONS = ("float32", "bfloat16")
@@ -84,10 +86,18 @@ class TrainingConfig:
         positive = ("epochs", "batch_size", "learning_rate", "validation")
         for name in (*positive, *clipping, "truncate", "input_gain"):
             value = getattr(self, name)
-            if value is not None and not value > 0:  # also refuses NaN
-                raise TrainingError(f"{name} must be above 0, not {value}")
-        if self.reset and self.truncate is None:
-            raise TrainingError("reset needs truncate: the steps of a piece, such as --truncate 7")
+            if value is not None and not 0 < value < math.inf:  # also refuses NaN
+                raise TrainingError(f"{name} must be above 0 and finite, not {value}")
+        if self.reset and not (self.truncate and self.truncate < signature.STEPS):
+            raise TrainingError(
+                f"reset needs truncate below {signature.STEPS}: the steps of a piece, such as "
+                "--truncate 7"
+            )
+        if self.input_gain is not None and (self.start or self.teacher):
+            raise TrainingError(
+                "input_gain is of fresh weights: leave it out with start or teacher, whose weights "
+                "take their place"
+            )
         if self.reset and self.preset not in ONE_READER:
             raise TrainingError(
                 f"reset is for one downward reader ({' or '.join(ONE_READER)}): in {self.preset} "

@@ -111,9 +111,7 @@ class Tab:
         page.goto("about:blank")
         page.set_viewport_size(self._options["viewport"])
         scheme = self._options.get("color_scheme", "light")
-        page.emulate_media(
-            color_scheme=scheme, reduced_motion=self._options.get("reduced_motion")
-        )
+        page.emulate_media(color_scheme=scheme, reduced_motion=self._options.get("reduced_motion"))
         return troubles
 
     def close(self) -> None:

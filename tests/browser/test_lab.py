@@ -79,7 +79,7 @@ def test_a_panel_is_readable_by_all_and_on_all_screens(lab, panel):
     assert page.evaluate(CROWDED) == []
 
 
-@pytest.mark.parametrize("panel", ["graph", "paths", "inputs"])
+@pytest.mark.parametrize("panel", ["graph", "paths", "inputs", "bidirectional"])
 def test_no_label_of_a_graph_lies_over_another(lab, panel):
     page = lab(panel, "lab-revealed=1")
     page.set_viewport_size({"width": 1280, "height": 860})
@@ -161,12 +161,21 @@ SHEET = [
     ("clipping", "The technical term:", "gradient clipping"),
     ("clipping", "Its precise effect, where ‖g‖ > c:", "g ← c · g / ‖g‖"),
     ("clipping", "‖g‖ =", "5.1"),
+    ("clipping", "‖g‖ after global_clipnorm =", "1"),
     ("bidirectional", "This type of network:", "a bidirectional recurrent network"),
+    ("bidirectional", "A task that it suits:", "which word is a name in a sentence"),
+    ("bidirectional", "k₁ =", "0.32"),
     ("bidirectional", "y₁ =", "0.66"),
     ("saturation", "L of set (1) =", "2.00"),
     ("saturation", "L of set (2) =", "0.45"),
     ("saturation", "Start with:", "set (2), its tanh is not saturated, so the gradient is not 0"),
+    ("truncation", "Paths of the whole =", "406"),
     ("truncation", "Paths kept =", "112"),
+    (
+        "truncation",
+        "A disadvantage:",
+        "what depends on inputs further back than a piece is not learnt",
+    ),
     ("truncation", "An advantage:", "less memory for stored states, and more updates"),
 ]
 

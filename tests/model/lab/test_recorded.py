@@ -12,6 +12,8 @@ from tests.support.running import ROOT
 
 RECORDED = {file.stem: file for file in Path(lab.__file__).with_name("recorded").glob("*.json")}
 
+CLIPPING = ("none", "clipnorm", "global_clipnorm", "clipvalue")
+
 
 def runs(name: str) -> list[dict]:
     return json.loads(RECORDED[name].read_text())["runs"]
@@ -44,10 +46,7 @@ def test_shorter_pieces_learn_less():
 
 
 def test_clipping_alone_makes_the_difference():
-    means = {
-        kind: mean(errors("clipping", clipping=kind))
-        for kind in ("none", "clipnorm", "global_clipnorm", "clipvalue")
-    }
+    means = {kind: mean(errors("clipping", clipping=kind)) for kind in CLIPPING}
     assert max(means.values()) == means["none"] > 2 * means["clipnorm"]
 
 
@@ -65,7 +64,7 @@ def test_the_document_has_these_figures():
     for about in (
         {"name": "truncation", "piece": 28},
         *({"name": "truncation", "piece": piece, "kind": "carry"} for piece in (14, 7, 4)),
-        *({"name": "clipping", "clipping": kind} for kind in ("none", "clipnorm", "clipvalue")),
+        *({"name": "clipping", "clipping": kind} for kind in CLIPPING),
         *({"name": "input_gain", "input_gain": gain} for gain in (1.0, 3.0, 10.0, 30.0)),
     ):
         found = errors(**about)

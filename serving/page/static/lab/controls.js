@@ -8,7 +8,8 @@ import * as strings from "./strings.js";
  * Kinds of controls, each {name, kind, value, label, local, as}; what is `local` the page alone uses,
  * all others are sent, under the name `as` if there is one. One that `isAsked` goes to other panels only.
  * - number: {step}
- * - range: whole numbers, {min, max}, label a function of the value
+ * - range: whole numbers, {min, max}, label a function of the value; both it and max may depend on
+ *   all values
  * - choice: {choices: [[value, text]]}
  * - flag: "1" or ""
  * - text
@@ -34,7 +35,7 @@ export class Controls {
     this.values[name] = String(text);
     const { value } = this.controls.find((control) => control.name === name);
     this.options.set(`lab-${name}`, this.values[name] === value ? null : this.values[name]);
-    this.parts.get(name)?.(this.values[name]); // shows it
+    for (const show of this.parts.values()) show(); // what one allows may depend on another
     this.onChange(name);
   }
 
@@ -50,17 +51,20 @@ export class Controls {
 
   #bind(input, name) {
     input.addEventListener("input", () => this.set(name, input.value));
-    this.parts.set(name, (text) => input.value !== text && (input.value = text));
+    this.parts.set(name, () => input.value !== this.values[name] && (input.value = this.values[name]));
   }
 
   #range({ name, label, min, max }) {
-    const text = el("span", {}, label(this.values[name]));
-    const input = el("input", { type: "range", min, max, step: 1, value: this.values[name], "data-key": `control-${name}` });
+    const text = el("span", {});
+    const input = el("input", { type: "range", min, step: 1, "data-key": `control-${name}` });
     input.addEventListener("input", () => this.set(name, input.value));
-    this.parts.set(name, (value) => {
-      input.value = value;
-      text.textContent = label(value);
-    });
+    const show = () => {
+      input.max = typeof max === "function" ? max(this.values) : max;
+      input.value = this.values[name];
+      text.textContent = label(input.value, this.values);
+    };
+    this.parts.set(name, show);
+    show();
     return el("label", { class: "range" }, text, input);
   }
 
@@ -75,7 +79,7 @@ export class Controls {
     const input = el("input", { type: "checkbox", "data-key": `control-${name}` });
     input.checked = Boolean(this.values[name]);
     input.addEventListener("change", () => this.set(name, input.checked ? "1" : ""));
-    this.parts.set(name, (text) => (input.checked = Boolean(text)));
+    this.parts.set(name, () => (input.checked = Boolean(this.values[name])));
     return el("label", { class: "lab-switch" }, input, el("span", {}, label));
   }
 

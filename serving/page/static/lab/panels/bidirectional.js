@@ -8,6 +8,8 @@ const at = (offset) => (offset ? `<mrow><mi>t</mi><mo>${offset}</mo><mn>1</mn></
 const n = (number) => `<mn>${number}</mn>`;
 const reader = (state, number, offset) => `<mrow>${term(state, at())}<mo>=</mo><mi>tanh</mi><mo>(</mo>${term("A", n(number))}${term("x", at())}<mo>+</mo>${term("B", n(number))}${term(state, at(offset))}<mo>+</mo>${term("c", n(number))}<mo>)</mo></mrow>`;
 
+const steps = ({ x }) => x.split(",").length;
+
 export default {
   equation: `<math display="block">${reader("h", 1, "−")}<mspace width="2em"/>${reader("k", 2, "+")}<mspace width="2em"/>${term("y", at())}<mo>=</mo>${term("h", at())}<mo>+</mo>${term("k", at())}</math>`,
   onPaper: true,
@@ -19,7 +21,7 @@ export default {
     { name: "B2", kind: "number", value: "0.7", label: "B₂" },
     { name: "c2", kind: "number", value: "0.2", label: "c₂" },
     { name: "x", kind: "series", value: "0.5,-1,0.8", label: "x", min: 2, max: 6, more: [0.5, -1, 0.8, 0.3, -0.4, 0.9] },
-    { name: "read", kind: "range", value: "6", min: 0, max: 6, label: (count) => `Steps read by each: ${count === "6" ? "all" : count}`, local: true },
+    { name: "read", kind: "range", value: "6", min: 0, max: steps, label: (count, values) => `Steps read by each: ${Math.min(count, steps(values))} of ${steps(values)}`, local: true },
   ],
 
   draw(c) {

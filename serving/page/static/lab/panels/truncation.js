@@ -9,7 +9,7 @@ const KINDS = ["whole", "carry", "reset"];
 export default {
   equation: `<math display="block"><munder><munder><mrow><mfrac><mrow><mo>∂</mo><msub><mi>h</mi><mi>t</mi></msub></mrow><mrow><mo>∂</mo><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac><mo>:=</mo><mn>0</mn></mrow><mo>⏟</mo></munder><mtext>carry: at each cut</mtext></munder>
 <mspace width="3em"/><munder><munder><mrow><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>:=</mo><mn>0</mn></mrow><mo>⏟</mo></munder><mtext>reset: at each cut</mtext></munder>
-<mspace width="3em"/><mtext>paths kept of </mtext><mfrac><mrow><mi>T</mi><mo>(</mo><mi>T</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac><mtext>: </mtext><mfrac><mi>T</mi><mi>K</mi></mfrac><mo>·</mo><mfrac><mrow><mi>K</mi><mo>(</mo><mi>K</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac></math>`,
+<mspace width="3em"/><mtext>paths kept, if K divides T, of </mtext><mfrac><mrow><mi>T</mi><mo>(</mo><mi>T</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac><mtext>: </mtext><mfrac><mi>T</mi><mi>K</mi></mfrac><mo>·</mo><mfrac><mrow><mi>K</mi><mo>(</mo><mi>K</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac></math>`,
   others: { numbers: { panel: "truncation", query: ({ piece }, { W, U, V, h0, x }) => ({ piece: Math.min(piece, x.split(",").length), W, U, V, h0, x }) } },
   controls: [
     { name: "steps", kind: "range", value: "28", min: 2, max: 60, label: (steps) => `Steps T = ${steps}` },
