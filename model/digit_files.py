@@ -76,6 +76,8 @@ def _files(path: Path, part: str) -> list[Path]:
         ]
     if ".csv" in name:
         return [path.with_name(name.replace("train", part))]
+    if path.suffix == ".npz":
+        raise ValueError(f"{path} is not a readable .npz file")
     raise ValueError(
         f"{path} is neither .npz, nor IDX (train-images-idx3-ubyte), nor MNIST's CSV "
         "(mnist_train.csv)"

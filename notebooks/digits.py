@@ -22,9 +22,10 @@ def load(seed: int = 0) -> tuple[Digits, Digits, str]:
     MNIST is looked for where SCANLINE_DATA says, a file or its folder. The digits to test on
     are the end of its training set: the test set is for the network that one hands in.
     """
-    path = Path(os.environ.get("SCANLINE_DATA", ""))
+    named = os.environ.get("SCANLINE_DATA")
+    path = Path(named or "none")
     path = path / "mnist.npz" if path.is_dir() else path
-    if path.is_file():
+    if named and path.is_file():
         with np.load(path) as file:
             images, labels = file["x_train"], file["y_train"]
         train = images[:TRAIN], labels[:TRAIN]

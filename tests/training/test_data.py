@@ -157,7 +157,7 @@ def test_other_files_and_numbers_are_refused(path, tmp_path):
         data.load_training(path, validation=600)
     for content in (b"", b"hello", b"PK\x03\x04 cut short"):
         path.write_bytes(content)
-        with pytest.raises(TrainingError, match=r"not a readable|neither \.npz"):
+        with pytest.raises(TrainingError, match="not a readable"):
             data.load_training(tmp_path, 100)
 
 

@@ -349,7 +349,7 @@ def test_mnist_comes_back():
         large = Image.fromarray(image).resize((140, 140), Image.Resampling.BICUBIC)
         page[100:240, 30:170] *= 1 - 0.75 * np.asarray(large) / WHITE
         photos += correlation(preprocess(page.clip(0, WHITE)).image, image) / len(images)
-    assert same >= 0.99 * len(images)
+    assert same >= 0.97 * len(images)
     assert photos > 0.9
 
 
