@@ -99,7 +99,8 @@ def test_nothing_serious_and_nothing_beyond_the_window(open_page, server, doubti
     state(page)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 860})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        within = "(width) => document.documentElement.scrollWidth <= width"
+        page.wait_for_function(within, arg=width)  # what is measured moves a frame later
         assert page.evaluate(BEYOND, width) == [], width
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 860})
