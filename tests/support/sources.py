@@ -1,13 +1,15 @@
 """The sources beside MNIST as files in their published formats, as small as can be."""
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from PIL import Image
 
-from training.sources import omniglot, pendigits
+from training.sources import fonts, omniglot, pendigits
 
 
 def save_pens(folder: Path, writers: int = 8) -> Path:
@@ -38,3 +40,14 @@ def save_characters(folder: Path) -> Path:
         for name in names:
             archive.writestr(f"images_background_small1/{name}", png.getvalue())
     return path
+
+
+def save_fonts(folder: Path, *names: str) -> Path:
+    """Packages with matplotlib's own font, which has all characters."""
+    font = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf").read_bytes()
+    for name in names:
+        package = folder / fonts.FOLDER / "node_modules" / "@fontsource" / name
+        (package / "files").mkdir(parents=True)
+        (package / "package.json").write_text(json.dumps({"version": "5.3.0"}))
+        (package / "files" / f"{name}-latin-400-normal.woff").write_bytes(font)
+    return folder / fonts.FOLDER

@@ -26,7 +26,7 @@ from training.evaluation.metrics import (
     measure,
     reliability,
 )
-from training.sources import omniglot, pendigits, render
+from training.sources import fonts, omniglot, pendigits, render
 from training.sources.pendigits import PenDigit
 
 BATCH = 64
@@ -55,19 +55,21 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
     Raises:
         TrainingError: a source's file is damaged.
     """
-    pens = sets.pens(folder)
+    pens, written = sets.pens(folder), sets.written(folder)
     sample = sets.sample(digits, CORRUPTED, default_rng(seed))
     parts = {
         "mnist": lambda _: on_mnist(predictor, digits),
         "pens": lambda rng: pens and on_pens(predictor, pens, rng),
         "corruptions": lambda rng: on_corruptions(predictor, sample, rng),
         "curves": lambda rng: curves(predictor, sample, pens, rng),
-        "no_digits": lambda rng: on_no_digits(predictor, digits, folder, rng),
+        "no_digits": lambda rng: on_no_digits(predictor, digits, folder, written, rng),
+        "fonts": lambda _: written and on_fonts(predictor, written),
     }
     progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
     missing = {
         f"pen digits: no {pendigits.FILE}": pens is None,
+        f"fonts: no folder {fonts.FOLDER}": written is None,
         f"{sets.ALPHABET}: no {omniglot.FILE}": sets.ALPHABET not in figures["no_digits"],
         "score: the network has none": SCORE not in predictor.answer_names,
         "rejection: no thresholds in the card": predictor.thresholds == Thresholds(),
@@ -132,6 +134,17 @@ def on_pens(predictor: Predictor, pens: list[PenDigit], rng: np.random.Generator
     }
 
 
+def on_fonts(predictor: Predictor, written: sets.Written) -> Figures:
+    """The same for the digits of font families held out."""
+    outputs = run(predictor, written.digits.images, predictor.answer_names)
+    return {
+        "versions": written.versions,
+        **_error(outputs[PROBABILITIES], written.digits.labels),
+        **_calibration(outputs[PROBABILITIES], written.digits.labels),
+        **_rejected(outputs, predictor.thresholds),
+    }
+
+
 def on_corruptions(predictor: Predictor, digits: Digits, rng: np.random.Generator) -> Figures:
     """Errors on corrupted digits, as they are and as the app would see them."""
     each = {}
@@ -180,16 +193,17 @@ def on_no_digits(
     predictor: Predictor,
     digits: Digits,
     folder: Path,
+    written: sets.Written | None,
     rng: np.random.Generator,
 ) -> Figures:
     """How well what is no digit is told from MNIST's digits, and what becomes of it."""
     real = run(predictor, digits.images, predictor.answer_names)
-    groups = {
-        name: run(predictor, images, predictor.answer_names)
-        for name, images in sets.no_digits(folder, rng).items()
-    }
+    images = sets.no_digits(folder, rng)
+    if written is not None:
+        images[sets.LETTERS] = written.letters
+    groups = {name: run(predictor, each, predictor.answer_names) for name, each in images.items()}
     if len(groups) > 1:
-        groups["both"] = {
+        groups["all"] = {
             name: np.concatenate([group[name] for group in groups.values()])
             for name in predictor.answer_names
         }

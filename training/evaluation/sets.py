@@ -5,18 +5,21 @@ All functions are seeded by the generator that they are given; images are uint8
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from model.images.preprocess import preprocess
+from model.signature import PIXELS, STEPS
 from training.data import Digits
-from training.sources import omniglot, pendigits, render, scribbles
+from training.sources import fonts, omniglot, pendigits, render, scribbles
 from training.sources.pendigits import PenDigit
 
 SCRIBBLES = 1_000
 ALPHABET, SCRIBBLED = "held-out alphabet", "held-out scribbles"
+LETTERS = "held-out fonts' letters and signs"
 
 
 def sample(digits: Digits, count: int, rng: np.random.Generator) -> Digits:
@@ -25,9 +28,10 @@ def sample(digits: Digits, count: int, rng: np.random.Generator) -> Digits:
     return Digits(digits.images[chosen], digits.labels[chosen])
 
 
-def seen_by_app(images: np.ndarray) -> np.ndarray:
+def seen_by_app(images: Sequence[np.ndarray]) -> np.ndarray:
     """Each through `preprocess`, alone on its page; one without ink stays blank."""
-    return np.stack([preprocess(image).image for image in images])
+    seen = [preprocess(image).image for image in images]
+    return np.array(seen, np.float32).reshape(-1, STEPS, PIXELS)
 
 
 def shifted(images: np.ndarray, pixels: int, rng: np.random.Generator) -> np.ndarray:
@@ -60,6 +64,36 @@ def pens(folder: Path) -> list[PenDigit] | None:
         return None
     _, held_out = pendigits.split(pendigits.load(folder))
     return held_out
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the font families held out write, as the app would see each character alone."""
+
+    digits: Digits
+    letters: np.ndarray
+    versions: dict[str, str]
+
+
+def written(folder: Path) -> Written | None:
+    """Digits, letters and signs of the families held out, or None where there is no `fonts` folder.
+
+    Raises:
+        TrainingError: it holds no font, or a damaged one.
+    """
+    if not (folder / fonts.FOLDER).is_dir():
+        return None
+    glyphs, versions = fonts.load(folder / fonts.FOLDER)
+    _, held_out = fonts.split(glyphs)
+    images = seen_by_app([np.pad(glyph.image, fonts.SIZE // 4) for glyph in held_out])
+    is_digit = np.array([glyph.character.isdigit() for glyph in held_out], bool)
+    labels = [int(glyph.character) for glyph in held_out if glyph.character.isdigit()]
+    used = {glyph.font for glyph in held_out}
+    return Written(
+        Digits(images[is_digit], np.array(labels, np.uint8)),
+        images[~is_digit],
+        {font: version for font, version in versions.items() if font in used},
+    )
 
 
 def drawn(digits: Sequence[PenDigit], style: render.Style, rng: np.random.Generator) -> Digits:

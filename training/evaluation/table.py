@@ -22,6 +22,8 @@ def to_table(figures: Figures) -> str:
     parts = [head, _digits(mnist), _belief(mnist)]
     if "pens" in figures:
         parts.append(_pens(figures["pens"]))
+    if "fonts" in figures:
+        parts.append(_fonts(figures["fonts"]))
     parts += [_corruptions(figures["corruptions"]), _curves(figures["curves"])]
     parts.append(_no_digits(figures["no_digits"]))
     if figures["left_out"]:
@@ -51,6 +53,12 @@ def _pens(pens: Figures) -> str:
     rows["mean of all but normal"] = [f"{mean:.2f}"]
     title = f"Pen, {pens['count']:,} digits, {len(pens['writers'])} writers"
     return _section(title, columns, rows)
+
+
+def _fonts(fonts: Figures) -> str:
+    columns = ["right", "95 % interval", "calibration error", "rejected"]
+    title = f"Fonts, {fonts['count']:,} digits, {len(fonts['versions'])} hands"
+    return _section(title, columns, {"held-out hands": _cells(fonts, right=True)})
 
 
 def _cells(group: Figures, right: bool = False) -> list[str]:

@@ -10,7 +10,7 @@ from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
 from model.verdict import Thresholds
 from tests.support.columns import Columns, Ink
 from tests.support.digits import save_digits
-from tests.support.sources import save_characters, save_pens
+from tests.support.sources import save_characters, save_fonts, save_pens
 from training import data
 from training.data import Digits
 from training.evaluation import figures as evaluation
@@ -36,6 +36,7 @@ def folder(tmp_path_factory) -> Path:
     save_digits(folder / "mnist.npz")
     save_pens(folder)
     save_characters(folder)
+    save_fonts(folder, "kalam")
     return folder
 
 
@@ -172,7 +173,7 @@ def test_no_digits_worked_by_hand(monkeypatch, tmp_path):
     monkeypatch.setattr(sets, "no_digits", lambda _folder, _rng: groups)
     digits = Digits(no_digits([0, 0, 0, 100], bars=[255] * 4), np.full(4, 3))
     rng = np.random.default_rng(0)
-    figures = evaluation.on_no_digits(Columns(Thresholds(score=0.5)), digits, tmp_path, rng)
+    figures = evaluation.on_no_digits(Columns(Thresholds(score=0.5)), digits, tmp_path, None, rng)
     scribbles, alphabet, both = figures.values()
     assert scribbles["auroc"] == (4 + 3) / 8  # 255 is above all four, 50 above three
     assert alphabet["auroc"] == (4 + 1.5 + 3) / 12  # 0 ties with three
@@ -192,18 +193,21 @@ def test_whole_evaluation_and_its_table(whole):
     assert whole["thresholds"] == {"score": 0.5, "confidence": 0.2}
     assert whole["corruptions"]["count"] == 30
     assert whole["curves"]["brush"]["count"] == 18
-    assert whole["no_digits"]["both"]["count"] == 25 + 3
+    assert whole["fonts"]["count"] == 10
+    letters = whole["no_digits"][sets.LETTERS]["count"]
+    assert whole["no_digits"]["all"]["count"] == 25 + 3 + letters
     table = to_table({"model": "a.onnx", "split": "validation", **whole})
     assert "Left out" not in table
     assert "test set" not in table
     lines = {line[:34].strip(): line[34:].split() for line in table.splitlines()}
     assert lines["MNIST, 100 digits"][0] == "wrong"
     assert lines["as they are"][0] == "7.00"
+    assert lines["Fonts, 10 digits, 1 hands"][0] == "right"
     assert lines["Pen, 18 digits, 6 writers"]
     thin = whole["pens"]["styles"]["thin"]
     assert lines["thin"][0] == f"{100 - thin['error_percent']:.2f}"
     assert lines["thin"][-1] == f"{thin['rejected_percent']:.2f}"
-    assert lines["both"][1] == f"{whole['no_digits']['both']['auroc']:.4f}"
+    assert lines["all"][1] == f"{whole['no_digits']['all']['auroc']:.4f}"
     assert max(map(len, table.splitlines())) <= 120
 
 

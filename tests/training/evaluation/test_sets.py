@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.images.preprocess import preprocess
-from tests.support.sources import save_characters, save_pens
+from tests.support.sources import save_characters, save_fonts, save_pens
 from training.data import Digits
 from training.evaluation import sets
 from training.sources import render
@@ -76,3 +76,13 @@ def test_no_digits_with_and_without_the_alphabet(tmp_path, monkeypatch):
     both = sets.no_digits(tmp_path, np.random.default_rng(0))
     assert len(both[sets.ALPHABET]) == 3  # of the alphabet held out, without its circle
     np.testing.assert_array_equal(both[sets.SCRIBBLED], alone[sets.SCRIBBLED])
+
+
+def test_only_families_held_out_write(tmp_path):
+    assert sets.written(tmp_path) is None
+    save_fonts(tmp_path, "kalam", "caveat")
+    written = sets.written(tmp_path)
+    assert written.versions == {"kalam": "5.3.0"}
+    assert written.digits.labels.tolist() == list(range(10))
+    assert written.digits.images.shape == (10, 28, 28)
+    assert written.letters.any(axis=(1, 2)).all()

@@ -13,16 +13,22 @@ import * as strings from "./strings.js";
  * - choice: {choices: [[value, text]]}
  * - flag: "1" or ""
  * - text
- * - series: T numbers with a slider for T, {min, max, more: values of further steps}, label a letter
+ * - series: T numbers with a slider for T (none if there is but one), {min, max, more: values of further steps}, label a letter
  */
 export class Controls {
   /** @param onChange (name) when somebody has changed one */
   constructor(options, controls, onChange) {
     Object.assign(this, { options, controls, onChange });
-    this.values = Object.fromEntries(controls.map(({ name, value }) => [name, options.get(`lab-${name}`) ?? value]));
+    this.values = Object.fromEntries(controls.map((control) => [control.name, this.#linked(control)]));
     this.parts = new Map();
     const fields = controls.filter(({ kind, isHidden }) => kind && !isHidden).map((control) => this.#field(control));
     this.element = el("div", { class: "lab-controls", role: "group", "aria-label": strings.CONTROLS }, fields);
+  }
+
+  /** A link's text, or another panel's, whose series may be longer. */
+  #linked({ name, kind, value, max }) {
+    const text = this.options.get(`lab-${name}`) ?? value;
+    return kind === "series" ? text.split(",").slice(0, max).join() : text;
   }
 
   /** What is sent to the server; a flag that is off is left out. */
@@ -105,7 +111,7 @@ export class Controls {
     };
     this.parts.set(name, show);
     show();
-    return [el("label", { class: "range" }, text, count), place];
+    return [min < max ? el("label", { class: "range" }, text, count) : null, place];
   }
 
   #one(name, label, i, number, step) {

@@ -49,16 +49,18 @@ function choosable(group, name, { f, nodes, chosen, at, onChoose }) {
   for (const [attribute, value] of Object.entries({ role: "button", "aria-label": words, "aria-pressed": isChosen, tabindex: isChosen ? 0 : -1, "data-key": `node-${name}` })) {
     group.setAttribute(attribute, value);
   }
+  const names = [...nodes.keys()];
   const go = (to) => {
     onChoose(to);
     document.querySelector(`.lab [data-key="node-${to}"]`)?.focus();
   };
   group.addEventListener("click", () => go(name));
   group.addEventListener("keydown", (event) => {
+    const ends = { Home: names[0], End: names.at(-1) };
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!way) return;
+    if (!way && !ends[event.key]) return;
     event.preventDefault();
-    const next = nearest([...nodes.keys()], at, name, way);
+    const next = ends[event.key] ?? nearest(names, at, name, way);
     if (next) go(next);
   });
 }
@@ -120,7 +122,7 @@ export function called(name) {
 /** A number that fits into a node. */
 function short(value, f) {
   const text = f(value);
-  return text.length > 7 ? value.toExponential(0).replaceAll("-", "−") : text;
+  return text.length > 8 ? f(Number(value.toPrecision(1))) : text;
 }
 
 /** The edges of the path on which W, used at step s, leaves through y_t. */

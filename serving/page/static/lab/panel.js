@@ -33,6 +33,7 @@ export class Lab {
     place.replaceChildren(el("header", {}, el("nav", { class: "lab-contents", "aria-label": strings.CONTENTS }, list), back), this.body);
     place.addEventListener("keydown", ({ key }) => key === "Escape" && app.options.set("lab-project", null));
     this.place = place;
+    this.kept = new Map(); // by panel: what was answered, until the page is closed
     app.options.changed("lab-project", () => this.#project());
   }
 
@@ -41,12 +42,17 @@ export class Lab {
     const { default: spec } = await import(`./panels/${name}.js`);
     if (this.wanted !== name) return;
     this.panel?.close();
-    this.panel = new Panel(this.app, { name, ...spec }, this.body, this.go);
+    this.panel = new Panel(this.app, { name, ...spec }, this.body, this.go, this.#answersOf(name));
     this.links.forEach((link, i) => {
       if (PANELS[i] === name) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     });
     this.#project();
+  }
+
+  #answersOf(name) {
+    if (!this.kept.has(name)) this.kept.set(name, { typed: new Map(), solved: new Map(), isRevealed: false });
+    return this.kept.get(name);
   }
 
   #project() {
@@ -62,7 +68,8 @@ export class Lab {
  * - controls: see `controls.js`
  * - onPaper: whether the server rounds it as on paper
  * - others: {NAME: {panel, query(query, values), onPaper}}, what is asked beside it (optional)
- * - draw(c): the picture's elements; tables(c): tables and the like; see(c): one sentence
+ * - draw(c): the picture's elements; tables(c): tables and the like; see(c): one sentence, shown once
+ *   the question `seeAfter` is answered, if there is one
  * - questions(c): [{name, ask, value, paper}] for numbers, or [{name, ask, choices: [[text, isRight, why]]}]
  * - more(c): elements of fold-outs (optional)
  * - drawing: {panel, controls, show(c)}, the same on one's own drawing: see `drawing.js`
@@ -72,9 +79,8 @@ export class Lab {
  * is open, which `isOpen(name)` tells; `set(name, text)`, which moves a control; `texts`, the panel's words.
  */
 class Panel {
-  constructor(app, spec, body, go) {
-    Object.assign(this, { app, spec, go, texts: strings.PANELS[spec.name] });
-    this.solved = new Set();
+  constructor(app, spec, body, go, kept) {
+    Object.assign(this, { app, spec, go, kept, texts: strings.PANELS[spec.name] });
     this.ended = new AbortController();
     this.controls = new Controls(app.options, spec.controls, (name) => this.#changed(name));
     this.paper = el("input", { type: "checkbox", onchange: () => this.#setPaper(this.paper.checked) });
@@ -95,7 +101,7 @@ class Panel {
       equation,
       this.controls.element,
       this.status,
-      el("div", { class: "lab-result" }, this.picture, el("div", { class: "lab-side" }, this.tables, el("div", { class: "lab-ask" }, this.see, this.questions))),
+      (this.result = el("div", { class: "lab-result" }, this.picture, el("div", { class: "lab-side" }, this.tables, el("div", { class: "lab-ask" }, this.see, this.questions)))),
       this.more,
     );
     if (spec.drawing) {
@@ -163,8 +169,10 @@ class Panel {
       const [exact, rounded] = [0, 1].map((i) => found.map((each) => each[i]));
       Object.assign(this, { exact, rounded, asked: wanted });
       this.#say("");
+      this.result.classList.remove("lab-stale");
       this.render();
     } catch (error) {
+      this.result.classList.add("lab-stale"); // these numbers are not for what the controls say
       this.#say(error instanceof Refusal ? error.message : strings.NO_ANSWER);
     }
   }
@@ -195,20 +203,35 @@ class Panel {
   }
 
   #isOpen(name) {
-    return !this.app.options.get("lab-revealed") && !this.solved.has(name);
+    return !this.#isRevealed && !this.kept.solved.has(name);
+  }
+
+  get #isRevealed() {
+    return this.kept.isRevealed || Boolean(this.app.options.get("lab-revealed"));
   }
 
   render() {
     if (!this.exact || this.ended.signal.aborted) return;
     const c = this.#context;
+    this.#forget(c);
     const key = document.activeElement?.dataset?.key;
     this.picture.replaceChildren(...list(this.spec.draw(c)));
     this.tables.replaceChildren(...list(this.spec.tables(c)));
-    this.see.replaceChildren(el("b", {}, strings.SEE), " ", this.spec.see(c));
+    const { seeAfter } = this.spec;
+    this.see.replaceChildren(el("b", {}, strings.SEE), " ", seeAfter && c.isOpen(seeAfter) ? strings.SEE_LATER : this.spec.see(c));
     this.more.replaceChildren(...this.#foldOuts(c));
     this.command.textContent = command(this.spec.name, this.asked, this.spec.onPaper && this.paper.checked);
     this.#showQuestions(c);
     if (key) this.app.root.ownerDocument.querySelector(`.lab [data-key="${key}"]`)?.focus();
+  }
+
+  /** An answer was to other numbers than those that are shown now. */
+  #forget(c) {
+    for (const { name, value } of this.spec.questions(c)) {
+      const { solved } = this.kept;
+      if (solved.has(name) && solved.get(name) !== value) solved.delete(name);
+      if (this.asking?.get(name)?.value !== value) this.fields?.get(name)?.said.replaceChildren();
+    }
   }
 
   /** Fold-outs stay open when they are drawn anew. */
@@ -231,7 +254,7 @@ class Panel {
     for (const question of questions) {
       const { ask, said } = this.fields.get(question.name);
       ask.textContent = question.ask;
-      if (!this.#isOpen(question.name) && !this.solved.has(question.name)) said.textContent = strings.ANSWER_IS(told(question, c));
+      if (this.#isRevealed && !this.kept.solved.has(question.name)) said.textContent = strings.ANSWER_IS(told(question, c));
     }
     this.asking = new Map(questions.map((question) => [question.name, question]));
   }
@@ -242,7 +265,10 @@ class Panel {
     const input = choices
       ? el("select", {}, el("option", { value: "" }, strings.CHOOSE), choices.map(([text], i) => el("option", { value: i }, text)))
       : el("input", { type: "text", inputmode: "text", autocomplete: "off", size: 8 });
-    const check = el("button", { type: "submit" }, strings.CHECK);
+    input.value = this.kept.typed.get(name) ?? "";
+    if (this.kept.solved.has(name)) said.textContent = strings.RIGHT;
+    input.addEventListener("input", () => this.kept.typed.set(name, input.value));
+    const check = el("button", { type: "button" }, strings.CHECK); // Enter would press the first of a form
     check.addEventListener("click", () => this.#check(name));
     if (!choices) input.addEventListener("keydown", ({ key }) => key === "Enter" && this.#check(name));
     return { ask, said, input, row: el("p", {}, el("label", {}, ask, input), check, said) };
@@ -254,7 +280,7 @@ class Panel {
     if (question.choices) {
       const [, isRight, why] = question.choices[input.value] ?? [];
       said.textContent = why ? `${isRight ? strings.RIGHT : strings.NOT_YET} ${why}` : strings.CHOOSE;
-      if (isRight) this.solved.add(name);
+      if (isRight) this.kept.solved.set(name, undefined);
     } else {
       said.textContent = this.#judge(question, typed(input.value));
     }
@@ -263,15 +289,17 @@ class Panel {
 
   #judge({ name, value, paper = value }, number) {
     if (Number.isNaN(number)) return strings.NO_NUMBER;
+    const onPaper = Number(paper.toFixed(2));
     const isNear = Math.abs(number - value) <= NEAR * Math.abs(value);
-    const isRounded = number === Number(paper.toFixed(2));
-    if (!isNear && !isRounded) return strings.NOT_YET;
-    this.solved.add(name);
-    return isNear ? strings.RIGHT : strings.RIGHT_ON_PAPER;
+    const isRoundedOnce = number === Number(value.toFixed(2));
+    if (!isNear && !isRoundedOnce && number !== onPaper) return strings.NOT_YET;
+    this.kept.solved.set(name, value);
+    if (number === onPaper && !isNear) return strings.RIGHT_ON_PAPER;
+    return isRoundedOnce && number !== onPaper ? strings.RIGHT_ROUNDED_ONCE(onPaper) : strings.RIGHT;
   }
 
   #reveal() {
-    this.app.options.set("lab-revealed", 1);
+    this.kept.isRevealed = true;
     this.render();
   }
 }

@@ -11,6 +11,7 @@ export const EQUATION = "The equation";
 export const CONTROLS = "What can be changed";
 export const STEPS = (count) => `Steps T = ${count}`;
 export const SEE = "See:";
+export const SEE_LATER = "when you have answered.";
 export const ANSWERS = "Your answer";
 export const CHECK = "Check";
 export const REVEAL = "Reveal";
@@ -18,6 +19,7 @@ export const CHOOSE = "choose …";
 export const NO_NUMBER = "Type a number, such as −0.25.";
 export const RIGHT = "Right.";
 export const RIGHT_ON_PAPER = "Right, with two decimals at every step.";
+export const RIGHT_ROUNDED_ONCE = (onPaper) => `Right, rounded once at the end. With two decimals at every step it is ${onPaper.toFixed(2).replace("-", "−")}.`;
 export const NOT_YET = "Not yet.";
 export const ANSWER_IS = (text) => `Answer: ${text}`;
 export const HIDDEN = "?";
@@ -67,7 +69,7 @@ export const PANELS = {
   paths: {
     name: "Paths",
     title: "How does W reach z?",
-    lead: "The same W is used at every step, and each use reaches z through every later output: one path each. ∂z/∂W is the sum of all paths.",
+    lead: "The same W is used at every step, and each use reaches z through the output of its own step and every later one: one path each. ∂z/∂W is the sum of all paths.",
     triangle: "Paths: W used at step s (row), leaving through y (column)",
     walk: "Arrow keys walk the paths.",
     path: (s, t, value) => `used at step ${s}, leaves through y${t}: ${value}`,
@@ -235,8 +237,8 @@ export const PANELS = {
       ["set (2), its tanh is not saturated, so the gradient is not 0", true, "1 − h² is 0.79 and 0.76 instead of 0.00."],
       ["either, gradient descent finds the way", false, "From set (1) the loss is still 2.00 after 100 steps."],
     ],
-    roundedOnce: "Why 0.45 and not 0.46?",
-    roundedOnceWhy: "The sheet rounds at every step: 0.46² = 0.21 and 0.49² = 0.24, together 0.45. Computed exactly and rounded once at the end, L is 0.4550, so 0.46.",
+    roundedOnce: "What rounding changes",
+    roundedOnceWhy: "With the sheet’s numbers, L of set (2) is 0.45 or 0.46. The sheet rounds at every step: 0.46² = 0.21 and 0.49² = 0.24, together 0.45. Computed exactly and rounded once at the end, L is 0.4550, so 0.46.",
     drawing: "A fresh elman on your drawing, with input weights that are 1, 3, 10 and 30 times as large. The loss is the cross-entropy of what the trained elman answers.",
     gain: (gain) => `gain ${gain}`,
     gains: "Fresh networks by the gain of their input weights",
@@ -263,7 +265,7 @@ export const PANELS = {
     kept: "in pieces",
     paths: "paths of ∂z/∂W",
     stored: "values stored at a time (h and y)",
-    scalar: (T) => `The scalar network of exercise 2 with ${T} steps, cut alike`,
+    scalar: (T) => `The scalar network of exercise 2, always with ${T} steps, cut into pieces of K`,
     cosine: "cosine of the gradient with the whole",
     see: "Memory falls with K, and so do the paths: what a step does to a later piece is not learnt. With carry the outputs stay the same; with reset they change too.",
     askPaths: "Paths of the whole =",

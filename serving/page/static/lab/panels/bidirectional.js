@@ -6,7 +6,7 @@ import { el, lowered, picture, svg, table } from "../elements.js";
 const term = (letter, index) => `<msub><mi>${letter}</mi>${index}</msub>`;
 const at = (offset) => (offset ? `<mrow><mi>t</mi><mo>${offset}</mo><mn>1</mn></mrow>` : "<mi>t</mi>");
 const n = (number) => `<mn>${number}</mn>`;
-const reader = (state, number, offset) => `<mrow>${term(state, at())}<mo>=</mo><mi>tanh</mi><mo>(</mo>${term("A", n(number))}${term("x", at())}<mo>+</mo>${term("B", n(number))}${term(state, at(offset))}<mo>+</mo>${term("c", n(number))}<mo>)</mo></mrow>`;
+const reader = (state, number, offset) => `<mrow>${term(state, at())}<mo>=</mo><mi>tanh</mi><mo stretchy="false">(</mo>${term("A", n(number))}${term("x", at())}<mo>+</mo>${term("B", n(number))}${term(state, at(offset))}<mo>+</mo>${term("c", n(number))}<mo stretchy="false">)</mo></mrow>`;
 
 const steps = ({ x }) => x.split(",").length;
 
@@ -61,7 +61,9 @@ export default {
     const { numbers, f, texts } = c;
     const T = numbers.h.length;
     const read = Math.min(Number(c.values.read), T);
-    const rows = numbers.h.map((h, i) => [texts.step(i + 1), f(h), i ? f(numbers.k[i]) : c.answer("k1", numbers.k[0]), i ? f(numbers.y[i]) : c.answer("y1", numbers.y[0]), texts.knows(`x${lowered(1)}`, `x${lowered(i + 1)}`), texts.knows(`x${lowered(i + 1)}`, `x${lowered(T)}`)]);
+    const known = (isKnown, text) => (isKnown ? text : "·");
+    const answer = (letter, i) => (i ? f(numbers[letter][i]) : c.answer(`${letter}1`, numbers[letter][0]));
+    const rows = numbers.h.map((h, i) => [texts.step(i + 1), known(i < read, f(h)), known(i >= T - read, answer("k", i)), known(i < read && i >= T - read, answer("y", i)), texts.knows(`x${lowered(1)}`, `x${lowered(i + 1)}`), texts.knows(`x${lowered(i + 1)}`, `x${lowered(T)}`)]);
     return [
       el("p", { class: "lab-sum", role: "status" }, texts.state(read, T)),
       table(texts.table, ["", "h", "k", "y = h + k", texts.hKnows, texts.kKnows], rows),

@@ -7,9 +7,8 @@ import { SCALAR } from "./paths.js";
 
 const SHOWN_TERMS = 5; // of the 28 inputs and of the 128 states
 
-export const equation = `<math display="block"><msub><mi>h</mi><mi>t</mi></msub><mo>=</mo><mi>tanh</mi><mo>(</mo><munder><munder>
-<mrow><mi>W</mi><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>+</mo><mi>U</mi><msub><mi>x</mi><mi>t</mi></msub></mrow>
-<mo>⏟</mo></munder><msub><mi>τ</mi><mi>t</mi></msub></munder><mo>)</mo><mspace width="2em"/>
+export const equation = `<math display="block"><msub><mi>τ</mi><mi>t</mi></msub><mo>=</mo><mi>W</mi><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>+</mo><mi>U</mi><msub><mi>x</mi><mi>t</mi></msub><mspace width="2em"/>
+<msub><mi>h</mi><mi>t</mi></msub><mo>=</mo><mi>tanh</mi><mo stretchy="false">(</mo><msub><mi>τ</mi><mi>t</mi></msub><mo stretchy="false">)</mo><mspace width="2em"/>
 <msub><mi>y</mi><mi>t</mi></msub><mo>=</mo><mi>V</mi><msub><mi>h</mi><mi>t</mi></msub><mspace width="2em"/>
 <mi>z</mi><mo>=</mo><munder><mo>∏</mo><mi>t</mi></munder><msub><mi>y</mi><mi>t</mi></msub></math>`;
 

@@ -7,15 +7,16 @@ import { SCALAR } from "./paths.js";
 const row = (...parts) => `<mtr>${parts.map((part) => `<mtd>${part}</mtd>`).join("")}</mtr>`;
 const d = (of) => `<mfrac><mrow><mo>∂</mo><mi>z</mi></mrow><mrow><mo>∂</mo><mi>${of}</mi></mrow></mfrac>`;
 const at = (letter, index) => `<msub><mi>${letter}</mi><mn>${index}</mn></msub>`;
-const slope = (index) => `<msup><mi>tanh</mi><mo>′</mo></msup><mo>(</mo>${at("τ", index)}<mo>)</mo>`;
-const sum = (first, second) => `<mrow>${at("y", 2)}<mi>V</mi>${slope(1)}${first}<mo>+</mo>${at("y", 1)}<mi>V</mi>${slope(2)}<mo>(</mo>${second}<mo>+</mo><mi>W</mi>${slope(1)}${first}<mo>)</mo></mrow>`;
+const slope = (index) => `<msup><mi>tanh</mi><mo>′</mo></msup><mo stretchy="false">(</mo>${at("τ", index)}<mo stretchy="false">)</mo>`;
+const sum = (first, second) => `<mrow>${at("y", 2)}<mi>V</mi>${slope(1)}${first}<mo>+</mo>${at("y", 1)}<mi>V</mi>${slope(2)}<mo stretchy="false">(</mo>${second}<mo>+</mo><mi>W</mi>${slope(1)}${first}<mo stretchy="false">)</mo></mrow>`;
 
 export default {
   equation: `<math display="block"><mtable columnalign="right center left">
 ${row(d("W"), "<mo>=</mo>", sum(at("h", 0), at("h", 1)))}${row(d("U"), "<mo>=</mo>", sum(at("x", 1), at("x", 2)))}</mtable></math>`,
   onPaper: true,
   others: { graph: { panel: "graph", query: (query) => ({ ...query, z: 1 }) } },
-  controls: [...SCALAR, { name: "moved", kind: "choice", value: "2", label: "What does it change?", local: true, choices: ["1", "2", "3", "4", "5", "6"].map((t) => [t, `x${lowered(t)}`]) }],
+  seeAfter: "where",
+  controls: [...SCALAR.map((control) => (control.name === "x" ? { ...control, max: 2 } : control)), { name: "moved", kind: "choice", value: "2", label: "What does it change?", local: true, choices: ["1", "2"].map((t) => [t, `x${lowered(t)}`]) }],
 
   draw(c) {
     const { f, texts } = c;

@@ -20,8 +20,8 @@ const equation = `<math display="block"><mfrac><mrow><mo>∂</mo><mi>z</mi></mro
 <munderover><mo>∑</mo><mrow><mi>s</mi><mo>=</mo><mn>1</mn></mrow><mi>t</mi></munderover>
 <mrow><mo>(</mo><munder><mo>∏</mo><mrow><mi>i</mi><mo>≠</mo><mi>t</mi></mrow></munder><msub><mi>y</mi><mi>i</mi></msub><mo>)</mo></mrow><mi>V</mi>
 <mrow><mo>(</mo><munderover><mo>∏</mo><mrow><mi>j</mi><mo>=</mo><mi>s</mi><mo>+</mo><mn>1</mn></mrow><mi>t</mi></munderover>
-<msup><mi>tanh</mi><mo>′</mo></msup><mo>(</mo><msub><mi>τ</mi><mi>j</mi></msub><mo>)</mo><mi>W</mi><mo>)</mo></mrow>
-<msup><mi>tanh</mi><mo>′</mo></msup><mo>(</mo><msub><mi>τ</mi><mi>s</mi></msub><mo>)</mo><msub><mi>h</mi><mrow><mi>s</mi><mo>−</mo><mn>1</mn></mrow></msub></math>`;
+<msup><mi>tanh</mi><mo>′</mo></msup><mo stretchy="false">(</mo><msub><mi>τ</mi><mi>j</mi></msub><mo stretchy="false">)</mo><mi>W</mi><mo>)</mo></mrow>
+<msup><mi>tanh</mi><mo>′</mo></msup><mo stretchy="false">(</mo><msub><mi>τ</mi><mi>s</mi></msub><mo stretchy="false">)</mo><msub><mi>h</mi><mrow><mi>s</mi><mo>−</mo><mn>1</mn></mrow></msub></math>`;
 
 export default {
   equation,

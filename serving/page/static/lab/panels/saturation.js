@@ -11,10 +11,11 @@ const isSet = (values, number) => Object.entries(SETS[number]).every(([name, val
 const plain = ({ a, b, c, x, h0 }) => ({ a, b, c, x, h0 });
 
 export default {
-  equation: `<math display="block"><msub><mi>h</mi><mi>t</mi></msub><mo>=</mo><mi>tanh</mi><mo>(</mo><mi>a</mi><msub><mi>x</mi><mi>t</mi></msub><mo>+</mo><mi>b</mi><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>+</mo><mi>c</mi><mo>)</mo>
+  equation: `<math display="block"><msub><mi>h</mi><mi>t</mi></msub><mo>=</mo><mi>tanh</mi><mo stretchy="false">(</mo><mi>a</mi><msub><mi>x</mi><mi>t</mi></msub><mo>+</mo><mi>b</mi><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>+</mo><mi>c</mi><mo stretchy="false">)</mo>
 <mspace width="2em"/><msub><mi>y</mi><mi>t</mi></msub><mo>=</mo><msub><mi>h</mi><mi>t</mi></msub><mspace width="2em"/><mi>L</mi><mo>=</mo><munder><mo>∑</mo><mi>t</mi></munder><msubsup><mi>y</mi><mi>t</mi><mn>2</mn></msubsup>
-<mspace width="2em"/><mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><mi>a</mi></mrow></mfrac><mo>=</mo><munder><mo>∑</mo><mi>t</mi></munder><mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><msub><mi>h</mi><mi>t</mi></msub></mrow></mfrac><msup><mi>tanh</mi><mo>′</mo></msup><mo>(</mo><msub><mi>τ</mi><mi>t</mi></msub><mo>)</mo><msub><mi>x</mi><mi>t</mi></msub></math>`,
+<mspace width="2em"/><mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><mi>a</mi></mrow></mfrac><mo>=</mo><munder><mo>∑</mo><mi>t</mi></munder><mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><msub><mi>h</mi><mi>t</mi></msub></mrow></mfrac><msup><mi>tanh</mi><mo>′</mo></msup><mo stretchy="false">(</mo><msub><mi>τ</mi><mi>t</mi></msub><mo stretchy="false">)</mo><msub><mi>x</mi><mi>t</mi></msub></math>`,
   onPaper: true,
+  seeAfter: "which",
   others: {
     other: { panel: "saturation", query: other },
     single: { panel: "saturation", query: (query) => ({ ...query, float32: 1 }), onPaper: false },
@@ -32,31 +33,30 @@ export default {
 
   draw(c) {
     const { numbers, others, texts } = c;
-    const [mine, theirs] = names(c);
+    const sets = ordered(c, numbers, others.other);
     const end = (tau) => Math.max(4, Math.min(20, Math.ceil(Math.max(...tau.map(Math.abs)))));
     return [
       el("p", { class: "lab-sets" }, Object.keys(SETS).map((number) => el("button", { type: "button", "data-key": `set-${number}`, "aria-pressed": String(isSet(c.values, number)), onclick: () => choose(c, number) }, texts.set(number)))),
-      operatingPoints([[mine, numbers, "other"], [theirs, others.other, "one"]], end([...numbers.tau, ...others.other.tau]), c),
-      descent(c, mine, theirs),
+      operatingPoints(sets, end([...numbers.tau, ...others.other.tau]), c),
+      descent(ordered(c, others.descent, others.descentOfOther), texts),
     ];
   },
 
   tables(c) {
     const { numbers, others, texts, f, exact } = c;
-    const [mine, theirs] = names(c);
-    const steps = (name, key) => numbers[key].map((_, i) => [name(lowered(i + 1)), ...both.map((result) => f(result[key][i]))]);
-    const loss = (result, name) => (name === texts.set(1) ? c.answer("loss1", result.loss) : name === texts.set(2) ? c.answer("loss2", result.loss) : f(result.loss));
-    const both = [numbers, others.other];
-    const gradient = ["a", "b", "c"].map((letter) => [`∂L/∂${letter}`, ...both.map((result) => f(result[`dL_d${letter}`]))]);
+    const sets = ordered(c, numbers, others.other);
+    const steps = (name, key) => numbers[key].map((_, i) => [name(lowered(i + 1)), ...sets.map(([, result]) => f(result[key][i]))]);
+    const loss = ([name, result]) => (name === texts.set(1) ? c.answer("loss1", result.loss) : name === texts.set(2) ? c.answer("loss2", result.loss) : f(result.loss));
+    const gradient = ["a", "b", "c"].map((letter) => [`∂L/∂${letter}`, ...sets.map(([, result]) => f(result[`dL_d${letter}`]))]);
     return [
-      table(texts.table, ["", mine, theirs], [
+      table(texts.table, ["", ...sets.map(([name]) => name)], [
         ...steps((t) => `τ${t}`, "tau"),
         ...steps((t) => `h${t} = y${t}`, "h"),
         ...steps((t) => `tanh′(τ${t})`, "slopes"),
-        ["L", loss(numbers, mine), loss(others.other, theirs)],
+        ["L", ...sets.map(loss)],
         ...gradient,
       ]),
-      table(texts.precisions(mine), ["", "∂L/∂a", "∂L/∂b", "∂L/∂c"], [
+      table(texts.precisions(names(c)[0]), ["", "∂L/∂a", "∂L/∂b", "∂L/∂c"], [
         [texts.float64, ...three(exact, f)],
         [texts.float32, ...three(others.single, f)],
         [texts.paper, ...three(c.paper, (number) => number.toFixed(2).replace("-", "−"))],
@@ -95,7 +95,14 @@ function choose({ values, set }, number) {
   for (const [name, value] of Object.entries(SETS[number])) if (values[name] !== value) set(name, value);
 }
 
-/** How the two columns are called: the chosen parameters, and the sheet's other set. */
+/** [name, result, colour] of both: set (1) stays in its place and colour, whichever is chosen. */
+function ordered(c, mine, theirs) {
+  const [first, second] = names(c);
+  const both = isSet(c.values, 1) ? [[first, mine], [second, theirs]] : [[second, theirs], [first, mine]];
+  return both.map((set, i) => [...set, ["other", "one"][i]]);
+}
+
+/** How they are called: the chosen parameters, and the sheet's other set. */
 function names({ values, texts }) {
   if (isSet(values, 1)) return [texts.set(1), texts.set(2)];
   return [isSet(values, 2) ? texts.set(2) : texts.yours, texts.set(1)];
@@ -126,9 +133,8 @@ function operatingPoints(sets, reach, { texts, f }) {
     svg("path", { d: `M${points.join("L")}`, class: "lab-curve" }), marks);
 }
 
-function descent({ others, texts }, mine, theirs) {
-  const losses = (result) => result.losses.map((loss, step) => [step, loss]);
-  const series = [{ name: mine, kind: "other", points: losses(others.descent) }, { name: theirs, kind: "one", points: losses(others.descentOfOther) }];
+function descent(sets, texts) {
+  const series = sets.map(([name, { losses }, kind]) => ({ name, kind, points: losses.map((loss, step) => [step, loss]) }));
   return lineChart(series, {
     x: { label: texts.updates, ticks: [0, 25, 50, 75, 100] },
     y: { label: texts.loss, ticks: [1e-8, 1e-6, 1e-4, 1e-2, 1], isLog: true, text: (tick) => `10${{ "-8": "⁻⁸", "-6": "⁻⁶", "-4": "⁻⁴", "-2": "⁻²", 0: "⁰" }[Math.round(Math.log10(tick))]}` },

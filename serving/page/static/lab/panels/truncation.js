@@ -7,9 +7,9 @@ const PIECES = [28, 14, 7, 4, 2];
 const KINDS = ["whole", "carry", "reset"];
 
 export default {
-  equation: `<math display="block"><munder><munder><mrow><mfrac><mrow><mo>∂</mo><msub><mi>h</mi><mi>t</mi></msub></mrow><mrow><mo>∂</mo><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac><mo>:=</mo><mn>0</mn></mrow><mo>⏟</mo></munder><mtext>carry: at each cut</mtext></munder>
-<mspace width="3em"/><munder><munder><mrow><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>:=</mo><mn>0</mn></mrow><mo>⏟</mo></munder><mtext>reset: at each cut</mtext></munder>
-<mspace width="3em"/><mtext>paths kept, if K divides T, of </mtext><mfrac><mrow><mi>T</mi><mo>(</mo><mi>T</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac><mtext>: </mtext><mfrac><mi>T</mi><mi>K</mi></mfrac><mo>·</mo><mfrac><mrow><mi>K</mi><mo>(</mo><mi>K</mi><mo>+</mo><mn>1</mn><mo>)</mo></mrow><mn>2</mn></mfrac></math>`,
+  equation: `<math display="block"><mtext>carry, at each cut:&nbsp;</mtext><mfrac><mrow><mo>∂</mo><msub><mi>h</mi><mi>t</mi></msub></mrow><mrow><mo>∂</mo><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub></mrow></mfrac><mo>:=</mo><mn>0</mn>
+<mspace width="2em"/><mtext>reset, at each cut:&nbsp;</mtext><msub><mi>h</mi><mrow><mi>t</mi><mo>−</mo><mn>1</mn></mrow></msub><mo>:=</mo><mn>0</mn>
+<mspace width="2em"/><mtext>paths kept, if K divides T:&nbsp;</mtext><mfrac><mi>T</mi><mi>K</mi></mfrac><mo>·</mo><mfrac><mrow><mi>K</mi><mo stretchy="false">(</mo><mi>K</mi><mo>+</mo><mn>1</mn><mo stretchy="false">)</mo></mrow><mn>2</mn></mfrac><mtext>&nbsp;of&nbsp;</mtext><mfrac><mrow><mi>T</mi><mo stretchy="false">(</mo><mi>T</mi><mo>+</mo><mn>1</mn><mo stretchy="false">)</mo></mrow><mn>2</mn></mfrac></math>`,
   others: { numbers: { panel: "truncation", query: ({ piece }, { W, U, V, h0, x }) => ({ piece: Math.min(piece, x.split(",").length), W, U, V, h0, x }) } },
   controls: [
     { name: "steps", kind: "range", value: "28", min: 2, max: 60, label: (steps) => `Steps T = ${steps}` },
