@@ -323,7 +323,7 @@ def _ink_of_drawing(grey: np.ndarray) -> tuple[np.ndarray, bool, tuple] | None:
 
 
 def _centred(
-    ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder
+    ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder, may_thicken: bool = True
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Scale the box to 20 pixels and put its centre of mass in the middle.
 
@@ -345,8 +345,11 @@ def _centred(
     if side > _BOX:  # where lines cross, they are fuller than elsewhere
         inked = np.sort(digit[digit > 0])
         full = inked[int(_MOST * (len(inked) - 1))]
-        if full < _THIN * ink.max():
-            return _thickened(ink, round((_PEN - full / ink.max()) * side / _BOX / 2), record)
+        if may_thicken and full < _THIN * ink.max():
+            most = np.quantile(ink[ink > 0], _MOST)  # one bright spot makes no line thin
+            if full < _THIN * most:
+                by = round((_PEN - full / most) * side / _BOX / 2)
+                return _thickened(ink, max(by, 1), record)
     gain = WHITE / full  # hairlines and grey ink become white, too
     digit = np.rint((digit * gain).clip(max=WHITE))
     record(Stage.BOX, digit)
@@ -378,7 +381,7 @@ def _thickened(
         return ink
 
     thicker = thick(ink)
-    image, place = _centred(thicker, box_of(spans_of(thicker)), record)
+    image, place = _centred(thicker, box_of(spans_of(thicker)), record, may_thicken=False)
     return image, lambda ink: place(thick(ink))
 
 

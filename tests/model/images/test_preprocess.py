@@ -393,3 +393,13 @@ def test_lines_of_one_pixel_become_a_pens(strokes):
     assert correlation(seen.image, thick) > 0.8
     assert seen.image.sum() == pytest.approx(thick.sum(), rel=0.4)
     np.testing.assert_array_equal(seen.place(render(strokes, size=500, brush=0.003)), seen.image)
+
+
+@pytest.mark.parametrize("side", [21, 22, 40, 200])
+def test_a_spot_brighter_than_the_lines_does_not_make_them_thin(side):
+    """It was thickened again and again, without an end."""
+    picture = np.zeros((side + 8, side + 8), np.uint8)
+    picture[4:-4, 4 : 4 + side // 4] = 140
+    plain = preprocess(picture).image
+    picture[4, 4] = 255
+    assert correlation(preprocess(picture).image, plain) > 0.98
