@@ -26,12 +26,13 @@ from training.evaluation.metrics import (
     measure,
     reliability,
 )
-from training.sources import fonts, omniglot, pendigits, render
+from training.sources import fonts, letterforms, omniglot, pendigits, render
 from training.sources.pendigits import PenDigit
 
 BATCH = 64
 CORRUPTED = 2_000  # digits of MNIST for each corruption
 CURVED = 1_000  # digits for each point of a curve
+FORMED = 50  # digits of each skeleton of a letterform
 WORST = 36
 SURE = 0.9  # a confidence that people believe
 
@@ -64,6 +65,7 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
         "curves": lambda rng: curves(predictor, sample, pens, rng),
         "no_digits": lambda rng: on_no_digits(predictor, digits, folder, written, rng),
         "fonts": lambda _: written and on_fonts(predictor, written),
+        "letterforms": lambda rng: on_letterforms(predictor, rng),
     }
     progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
@@ -143,6 +145,24 @@ def on_fonts(predictor: Predictor, written: sets.Written) -> Figures:
         **_calibration(outputs[PROBABILITIES], written.digits.labels),
         **_rejected(outputs, predictor.thresholds),
     }
+
+
+def on_letterforms(predictor: Predictor, rng: np.random.Generator) -> Figures:
+    """The same for each of our own letterforms, by skeletons never trained on."""
+    drawn = letterforms.draw(rng, FORMED, held_out=True)
+    images = render.to_images([each.strokes for each in drawn], rng, render.ANY)
+    labels = np.array([each.label for each in drawn])
+    outputs = run(predictor, images, predictor.answer_names)
+    figures = {}
+    for form in letterforms.FORMS:
+        chosen = np.array([each.form == form for each in drawn])
+        of_form = {name: output[chosen] for name, output in outputs.items()}
+        figures[form] = {
+            **_error(of_form[PROBABILITIES], labels[chosen]),
+            **_calibration(of_form[PROBABILITIES], labels[chosen]),
+            **_rejected(of_form, predictor.thresholds),
+        }
+    return figures
 
 
 def on_corruptions(predictor: Predictor, digits: Digits, rng: np.random.Generator) -> Figures:

@@ -6,6 +6,7 @@ from model.signature import STEPS
 from training.evaluation.figures import PREPROCESSED, RAW, SURE
 
 _ROWS = (4, 8, 12, 15, 18, 22, STEPS)  # of the downward belief
+_OF_EACH = ["95 % interval", "calibration error", "rejected"]
 _NAMES = 34  # characters of the first column
 Figures = dict[str, Any]
 
@@ -24,6 +25,7 @@ def to_table(figures: Figures) -> str:
         parts.append(_pens(figures["pens"]))
     if "fonts" in figures:
         parts.append(_fonts(figures["fonts"]))
+    parts.append(_letterforms(figures["letterforms"]))
     parts += [_corruptions(figures["corruptions"]), _curves(figures["curves"])]
     parts.append(_no_digits(figures["no_digits"]))
     if figures["left_out"]:
@@ -32,7 +34,7 @@ def to_table(figures: Figures) -> str:
 
 
 def _digits(mnist: Figures) -> str:
-    columns = ["wrong", "95 % interval", "calibration error", "rejected"]
+    columns = ["wrong", *_OF_EACH]
     return _section(f"MNIST, {mnist['count']:,} digits", columns, {"as they are": _cells(mnist)})
 
 
@@ -47,7 +49,7 @@ def _belief(mnist: Figures) -> str:
 
 
 def _pens(pens: Figures) -> str:
-    columns = ["right", "95 % interval", "calibration error", "rejected"]
+    columns = ["right", *_OF_EACH]
     rows = {name: _cells(style, right=True) for name, style in pens["styles"].items()}
     mean = 100 - pens["mean_error_percent_not_normal"]
     rows["mean of all but normal"] = [f"{mean:.2f}"]
@@ -56,9 +58,14 @@ def _pens(pens: Figures) -> str:
 
 
 def _fonts(fonts: Figures) -> str:
-    columns = ["right", "95 % interval", "calibration error", "rejected"]
     title = f"Fonts, {fonts['count']:,} digits, {len(fonts['versions'])} hands"
-    return _section(title, columns, {"held-out hands": _cells(fonts, right=True)})
+    return _section(title, ["right", *_OF_EACH], {"held-out hands": _cells(fonts, right=True)})
+
+
+def _letterforms(forms: Figures) -> str:
+    count = next(iter(forms.values()))["count"]
+    rows = {form: _cells(figures, right=True) for form, figures in forms.items()}
+    return _section(f"Letterforms, {count:,} digits each", ["right", *_OF_EACH], rows)
 
 
 def _cells(group: Figures, right: bool = False) -> list[str]:

@@ -51,7 +51,7 @@ _DIGITS = (
 Strokes = list[np.ndarray]
 
 
-def _figure(text: str) -> Strokes:
+def figure(text: str) -> Strokes:
     strokes = [stroke.split() for stroke in text.split("|")]
     return [np.array([point.split(",") for point in stroke], float) for stroke in strokes]
 
@@ -64,7 +64,7 @@ def _path(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack([x, y], axis=1)
 
 
-def _smoothed(stroke: np.ndarray) -> np.ndarray:
+def smoothed(stroke: np.ndarray) -> np.ndarray:
     """Corners cut three times (Chaikin 1974); the ends stay."""
     for _ in range(3):
         near, far = stroke[:-1], stroke[1:]
@@ -75,7 +75,7 @@ def _smoothed(stroke: np.ndarray) -> np.ndarray:
 
 def _scribble(rng) -> Strokes:
     corners = rng.uniform(0, 1, (rng.integers(9, 16), 2))
-    return [_smoothed(corners) if rng.random() < 0.6 else corners]
+    return [smoothed(corners) if rng.random() < 0.6 else corners]
 
 
 def _zigzag(rng) -> Strokes:
@@ -128,8 +128,8 @@ def _flower(rng) -> Strokes:
 
 def _digit(rng) -> Strokes:
     number = int(rng.integers(0, len(_DIGITS)))
-    strokes = _figure(_DIGITS[number])
-    return strokes if number in (1, 4, 7) else [_smoothed(stroke) for stroke in strokes]
+    strokes = figure(_DIGITS[number])
+    return strokes if number in (1, 4, 7) else [smoothed(stroke) for stroke in strokes]
 
 
 def _several_digits(rng) -> Strokes:
@@ -150,7 +150,7 @@ _SCRIBBLES = (_scribble, _zigzag, _spiral, _loops, _hatching, _dots, _wave)
 _PICTURES = (_heart, _smiley, _flower, _several_digits, _scratched_out)
 _KINDS: dict[str, Callable[[np.random.Generator], Strokes]] = {
     kind.__name__[1:].replace("_", " "): kind for kind in _SCRIBBLES + _PICTURES
-} | {name: (lambda _, text=text: _figure(text)) for name, text in _FIGURES.items()}
+} | {name: (lambda _, text=text: figure(text)) for name, text in _FIGURES.items()}
 
 # Never trained on: of each sort (scribbles, shapes, letters, digits that are none) some.
 HELD_OUT_KINDS = ("spiral", "hatching", "heart", "house", "arrow", "K", "R", "W", "scratched out")
@@ -166,10 +166,10 @@ def draw(
         Lists of strokes, float64 (points, 2) in the unit square, x right and y down.
     """
     picked = rng.integers(0, len(kinds), count)
-    return [_by_hand(_KINDS[kinds[kind]](rng), rng) for kind in picked]
+    return [by_hand(_KINDS[kinds[kind]](rng), rng) for kind in picked]
 
 
-def _by_hand(strokes: Strokes, rng: np.random.Generator) -> Strokes:
+def by_hand(strokes: Strokes, rng: np.random.Generator) -> Strokes:
     """Turned, sheared, stretched and shaken; half to nearly all of the square wide or high."""
     strokes = [_dense(stroke) for stroke in placed(strokes, 1.0, 0.5, 0.5)]
     angle, shear, stretch = rng.normal(0, (0.15, 0.15, 0.15))

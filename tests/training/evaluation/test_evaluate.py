@@ -28,6 +28,7 @@ PICTURES = ("belief", "calibration", "confusion", "corruptions", "curves", "wors
 def _small(monkeypatch):
     monkeypatch.setattr(evaluation, "CORRUPTED", 20)
     monkeypatch.setattr(evaluation, "CURVED", 10)
+    monkeypatch.setattr(evaluation, "FORMED", 2)
     quick = {name: CORRUPTIONS[name] for name in ("shot_noise", "translate")}
     monkeypatch.setattr(evaluation, "CORRUPTIONS", quick)
     monkeypatch.setattr(sets, "SCRIBBLES", 10)

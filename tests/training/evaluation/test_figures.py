@@ -26,6 +26,7 @@ def _small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "CORRUPTED", 30)
         patch.setattr(evaluation, "CURVED", 20)
+        patch.setattr(evaluation, "FORMED", 2)
         patch.setattr(sets, "SCRIBBLES", 25)
         yield
 
@@ -194,6 +195,7 @@ def test_whole_evaluation_and_its_table(whole):
     assert whole["corruptions"]["count"] == 30
     assert whole["curves"]["brush"]["count"] == 18
     assert whole["fonts"]["count"] == 10
+    assert whole["letterforms"]["flagged 1"]["count"] == 4 * 2
     letters = whole["no_digits"][sets.LETTERS]["count"]
     assert whole["no_digits"]["all"]["count"] == 25 + 3 + letters
     table = to_table({"model": "a.onnx", "split": "validation", **whole})
