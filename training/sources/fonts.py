@@ -21,8 +21,8 @@ SIZE = 96  # pixels: a font's em
 
 # Which letters and signs may be read as a digit was decided by shape, before any network's answer
 # to a font was seen: Omniglot's Latin letters that were left out for it (`omniglot.DIGIT_LIKE`),
-# the capitals that look like 8 0 6 1 1 0 0 5 2, d and j, which some fonts draw as
-# capitals (left out after an answer was seen), and signs that are one upright or slanted line or a dot.
+# the capitals that look like 8 0 6 1 1 0 0 5 2, and signs that are one upright or slanted line or
+# a dot. After an answer was seen: d and j, which some fonts draw as capitals.
 DIGIT_LIKE = frozenset("abdgijloqsyzBDGIJOQSZ")
 SIGNS = "?&@#%$€+=<>*~^"
 STRANGERS = "".join(c for c in string.ascii_letters if c not in DIGIT_LIKE) + SIGNS
