@@ -86,11 +86,7 @@ def serve(settings: Settings) -> None:
             workers_kill_timeout=settings.drain_seconds,
         )
         if hasattr(os, "register_at_fork"):
-            # Else a worker has the parent's handler until Granian sets its own, seconds later, and
-            # does not end by the signal.
-            os.register_at_fork(
-                after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL)
-            )
+            os.register_at_fork(after_in_child=_take_signals)
         announce = partial(_announce, settings, port, has_started)
         server.on_startup(threading.Thread(target=announce, daemon=True).start)
         load = partial(_load, settings, failures, has_started)
@@ -99,6 +95,15 @@ def serve(settings: Settings) -> None:
         finally:
             if not failures.empty():
                 raise StartError(failures.get())
+
+
+def _take_signals() -> None:
+    """Of a worker: end by the parent's SIGTERM alone."""
+    # Else it has the parent's handler until Granian sets its own, seconds later.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C goes to all processes, and a worker that also gets the parent's SIGTERM may hang
+    # (Granian 2.8.7).
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _load(settings: Settings, failures: SimpleQueue, has_started: Event) -> Any:
