@@ -17,6 +17,7 @@ def page(open_page, server):
     page = open_page(server.url, permissions=["clipboard-read", "clipboard-write"])
     watch(page)
     draw(page, SEVEN)
+    page.wait_for_function("window.explained === window.drawn")
     return page
 
 

@@ -100,8 +100,8 @@ def test_nothing_serious_and_nothing_beyond_the_window(open_page, server, doubti
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 860})
         within = "(width) => document.documentElement.scrollWidth <= width"
-        page.wait_for_function(within, arg=width)  # what is measured moves a frame later
-        assert page.evaluate(BEYOND, width) == [], width
+        page.wait_for_function(within, arg=width)  # what is measured moves a frame or two later
+        page.wait_for_function(f"(width) => ({BEYOND})(width).length === 0", arg=width)
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 860})
         for scheme in ("light", "dark"):

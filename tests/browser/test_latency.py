@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.browser.conftest import Server
-from tests.browser.pen import ONE, SEVEN, digit, draw, settle, watch
+from tests.browser.pen import ONE, SEVEN, digit, draw, settle, until, watch
 from tests.conftest import save_tiny_model
 
 pytestmark = pytest.mark.browser
@@ -96,12 +96,15 @@ def test_only_the_network_in_use_has_a_connection(open_page, two_networks):
 def test_quick_changes_of_the_network_end_with_the_last(open_page, two_networks):
     page = open_page(two_networks.url)
     watch(page)
-    page.evaluate("""async () => {
-      for (const name of ["other", "first", "other", "first", "other"]) {
-        location.hash = `model=${name}`;
-        await new Promise((resolve) => setTimeout(resolve, 3));
-      }
-    }""")
+    held = []
+    page.route("**/live/config.json?model=first*", lambda route: held.append(route))
+    use(page, "other")
+    for name in ("first", "other", "first", "other"):
+        page.evaluate("(name) => { location.hash = `model=${name}` }", name)
+        page.wait_for_timeout(50)
+    until(page, lambda: len(held) == 2)
+    for route in held:
+        route.continue_()
     page.wait_for_timeout(1000)
     page.locator(".scanline > .legend .model", has_text="other").wait_for()
     settle(page)

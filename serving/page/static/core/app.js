@@ -69,9 +69,11 @@ class App {
    * @throws when the server does not know it; everything then stays as it is
    */
   async useModel(name) {
-    this.wanted = name;
+    const isHere = () => this.config.model.name === name;
+    this.wanted = name; // also if it is here: another one may be on its way
+    if (isHere()) return;
     const config = await fetchConfig(name);
-    if (this.wanted !== name) return; // another was chosen meanwhile
+    if (this.wanted !== name || isHere()) return; // another was chosen meanwhile, or came first
     this.config = config;
     this.reading = null; // it is the other network's
     this.connection.close();

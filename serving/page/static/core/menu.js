@@ -43,6 +43,7 @@ export class Menu {
         if (relatedTarget !== button && !this.list.contains(relatedTarget)) this.#hide();
       });
     }
+    window.addEventListener("resize", () => this.list.hidden || this.#place());
     document.addEventListener("pointerdown", ({ target }) => {
       if (target !== button && !this.list.contains(target)) this.#hide();
     });
@@ -50,11 +51,15 @@ export class Menu {
 
   #open(index) {
     this.list.hidden = false;
+    this.#place();
+    this.button.setAttribute("aria-expanded", "true");
+    this.items.at(index).focus();
+  }
+
+  #place() {
     this.list.style.translate = "";
     const beyond = EDGE - this.list.getBoundingClientRect().left;
     this.list.style.translate = `${Math.max(0, beyond)}px`;
-    this.button.setAttribute("aria-expanded", "true");
-    this.items.at(index).focus();
   }
 
   #hide() {

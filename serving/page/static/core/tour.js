@@ -70,7 +70,7 @@ export function installTour(app) {
 /** Set the page; one's own drawing stays. */
 async function apply(app, step) {
   const { model, row = null, options = {}, plays } = PRESETS[step - 1];
-  if (app.config.model.name !== model) await app.useModel(model).catch(() => {}); // not served here: with the one that is
+  await app.useModel(model).catch(() => {}); // not served here: with the one that is
   app.view.chooseLayer(1);
   if (app.pad.isExample || app.pad.isEmpty) app.pad.show(app.config.opening, { isExample: true });
   app.cursor.pin(row && row - 1);

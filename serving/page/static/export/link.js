@@ -45,7 +45,7 @@ async function follow(app) {
     return notify(root, strings.LINK_BROKEN);
   }
   if (!state || number !== newest) return;
-  if (state.model && state.model !== app.config.model.name) {
+  if (state.model) {
     try {
       await app.useModel(state.model);
     } catch {

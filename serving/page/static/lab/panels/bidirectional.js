@@ -91,7 +91,7 @@ export default {
 
 /** The first tab with the network `bidirectional`, playing; without it, with the network that reads. */
 async function play(app, go) {
-  if (app.config.model.name !== "bidirectional") await app.useModel("bidirectional").catch(() => {});
+  await app.useModel("bidirectional").catch(() => {});
   app.view.chooseLayer(1);
   await go(null);
   playWhenRead(app);
