@@ -1,7 +1,7 @@
 """Probabilities that mean what they say, and thresholds for what is no digit.
 
-Temperature scaling (Guo et al. 2017): logits are divided by the one number that makes the
-validation digits most likely. The number is folded into the read-outs' weights, so that
+Temperature scaling (Guo et al. 2017): logits are divided by the one number that makes digits
+that were not trained on most likely. The number is folded into the read-outs' weights, so that
 every export and every engine has it. The thresholds go into the card.
 """
 
@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from model import network, signature
 from training.data import Digits
 
-# Real validation digits that may be rejected at most, by each of the two reasons.
+# Clean digits that may be rejected at most, by each of the two reasons.
 REJECTED_BY_SCORE = 0.004
 REJECTED_BY_CONFIDENCE = 0.002
 _BATCH = 500
@@ -35,12 +35,21 @@ class Calibration:
         return asdict(self)
 
 
-def calibrate(model: keras.Model, digits: Digits) -> Calibration:
-    """Fit on labelled digits that the network was not trained on, and change `model` by it."""
+def calibrate(model: keras.Model, digits: Digits, degraded: Digits | None = None) -> Calibration:
+    """Fit on labelled digits that the network was not trained on, and change `model` by it.
+
+    Args:
+        model: of `model.network`.
+        digits: clean ones, for the temperature and the thresholds.
+        degraded: more for the temperature; most of these may be rejected.
+    """
+    images, labels = digits.images, digits.labels.astype(int)
+    if degraded is not None:
+        images = np.concatenate([images, degraded.images])
+        labels = np.concatenate([labels, degraded.labels.astype(int)])
     outputs = network.logits_model(model).predict(
-        digits.images.astype(np.float32), batch_size=_BATCH, verbose=0
+        images.astype(np.float32), batch_size=_BATCH, verbose=0
     )
-    labels = digits.labels.astype(int)
     every_row = np.repeat(labels[:, None], signature.STEPS, axis=1)
     temperature = fit_temperature(outputs["logits"], labels)
     belief_temperature = fit_temperature(outputs["belief_logits"], every_row)
@@ -50,10 +59,11 @@ def calibrate(model: keras.Model, digits: Digits) -> Calibration:
     else:  # one read-out for both: the answer's calibration counts
         belief_temperature = temperature
 
-    confidence = _softmax(outputs["logits"] / temperature).max(axis=-1)
+    clean = slice(len(digits))
+    confidence = _softmax(outputs["logits"][clean] / temperature).max(axis=-1)
     thresholds = {"confidence": _rounded(np.quantile(confidence, REJECTED_BY_CONFIDENCE))}
     if "score_logits" in outputs:
-        scores = 1 / (1 + np.exp(-outputs["score_logits"][:, 0].astype(np.float64)))
+        scores = 1 / (1 + np.exp(-outputs["score_logits"][clean, 0].astype(np.float64)))
         thresholds["score"] = _rounded(np.quantile(scores, 1 - REJECTED_BY_SCORE))
     return Calibration(round(temperature, 4), round(belief_temperature, 4), thresholds)
 

@@ -63,10 +63,14 @@ def _training_data(settings: dict[str, Any]) -> str:
         digits = "MNIST (LeCun, Cortes, Burges), the first 50,000 of its training digits"
     if not training.get("mix"):
         return digits
+    fonts = settings.get("fonts", {})
+    named = ", ".join(f"{name} {version}" for name, version in sorted(fonts.items()))
+    written = f"; digits, letters and signs of {len(fonts)} fonts of npm's @fontsource ({named})"
     return (
         f"{digits}, plain and degraded by own generators; 5,995 pen digits by 24 writers (UCI "
-        "Pen-Based Recognition of Handwritten Digits, CC BY 4.0); as non-digits 1,220 "
-        "characters of Omniglot (Lake et al. 2015, MIT) and own scribbles"
+        "Pen-Based Recognition of Handwritten Digits, CC BY 4.0); own strokes of 1, 4, 7 and 9 as "
+        "other schools teach them; as non-digits 1,220 characters of Omniglot (Lake et al. 2015, "
+        f"MIT), own scribbles and pairs of pen digits that touch{written if fonts else ''}"
     )
 
 

@@ -46,12 +46,13 @@ def _outline(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return edges
 
 
-def _band(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A strip of the page in the negative."""
+def _bands(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One strip of the page or several in the negative, across or down."""
     degraded = image.T.copy() if rng.random() < 0.5 else image.copy()
-    start, width = rng.integers(-4, 26), rng.integers(3, 14)
-    strip = slice(max(start, 0), start + width)
-    degraded[:, strip] = 255 - degraded[:, strip]
+    for _ in range(rng.integers(1, 4)):
+        start, width = rng.integers(-4, 26), rng.integers(3, 14)
+        strip = slice(max(start, 0), start + width)
+        degraded[:, strip] = 255 - degraded[:, strip]
     return degraded if rng.random() < 0.5 else degraded.T
 
 
@@ -73,7 +74,17 @@ def _gap(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return degraded
 
 
-KINDS = (_speckle, _lines, _outline, _band, _blur, _gap)
+def _cut(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An end of the digit lies beyond the page's edge: up to a fifth of it."""
+    turns = rng.integers(0, 4)
+    degraded = np.rot90(image, turns).copy()
+    inked = np.flatnonzero(degraded.any(axis=1))
+    if len(inked):
+        degraded[: inked[0] + int(len(inked) * rng.uniform(0.05, 0.2))] = 0
+    return np.rot90(degraded, -turns)
+
+
+KINDS = (_speckle, _lines, _outline, _bands, _blur, _gap, _cut)
 
 
 def degrade(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

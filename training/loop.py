@@ -88,13 +88,14 @@ class Loop:
 
     def _teacher(self, network: keras.Model, is_resumed: bool) -> Teacher | None:
         """The teacher that the settings name, if any; `network` gets the weights to start from."""
-        config = self.config
-        first = config.start or config.teacher
+        config, teacher = self.config, None
+        if config.teacher:
+            count = mixture.first_count(self._parts, self.batch)
+            teacher = Teacher(Path(config.teacher), count)
+        first = config.start or (teacher and teacher.is_recurrent and config.teacher)
         if first and not is_resumed:
             start(network, Path(first), has_score=config.start is not None)
-        if not config.teacher:
-            return None
-        return Teacher(Path(config.teacher), mixture.first_count(self._parts, self.batch))
+        return teacher
 
     def epochs(self) -> Iterator[tuple[dict[str, Any], Evaluation]]:
         """Go on to the last epoch; yields each one's row of figures, and how `averaged` does.

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from model import network, signature
+from model import signature
 from training import augment, distribute
 from training.config import TrainingConfig
 from training.mixture import NO_DIGIT
-from training.teacher import Teacher
+from training.teacher import Teacher, logits_model
 
 MOMENTUM = 0.9  # of SGD
 
@@ -55,8 +55,9 @@ def loss(outputs: dict, labels, config: TrainingConfig):
     """CE(answer) + step_loss · mean CE(y_t) + belief_loss · mean CE(downward reader),
     and score_loss · CE(score) where the network has one.
 
-    Labels are 0..9, and `NO_DIGIT` for a drawing that is none: every digit alike is then the
-    target. All are means over the batch.
+    A network without steps (`training.cnn`) has the answer's and the score's alone. Labels are
+    0..9, and `NO_DIGIT` for a drawing that is none: every digit alike is then the target. All are
+    means over the batch.
     """
     is_digit = ops.cast(labels < NO_DIGIT, "float32")  # (batch,)
     nothing = (1 - is_digit)[:, None] / signature.DIGITS
@@ -67,9 +68,10 @@ def loss(outputs: dict, labels, config: TrainingConfig):
         return ops.mean(-ops.sum(targets * ops.log_softmax(logits), axis=-1) * weights)
 
     total = cross_entropy(outputs["logits"], targets, weights)
-    every_step = targets[:, None, :], weights[:, None]
-    total += config.step_loss * cross_entropy(outputs["step_logits"], *every_step)
-    total += config.belief_loss * cross_entropy(outputs["belief_logits"], *every_step)
+    if "step_logits" in outputs:
+        every_step = targets[:, None, :], weights[:, None]
+        total += config.step_loss * cross_entropy(outputs["step_logits"], *every_step)
+        total += config.belief_loss * cross_entropy(outputs["belief_logits"], *every_step)
     if "score_logits" in outputs:
         no_digit = (1 - is_digit)[:, None]  # (batch, 1)
         total += config.score_loss * ops.mean(
@@ -142,7 +144,7 @@ def _norms(gradients) -> dict:
 def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     import tensorflow as tf
 
-    logits = network.logits_model(trainer.model)
+    logits = logits_model(trainer.model)
     weights = trainer.model.trainable_variables
 
     @tf.function(jit_compile=True)  # measured: benchmarks/README.md
@@ -168,7 +170,7 @@ def _tensorflow_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
 def _jax_step(trainer: Trainer) -> tuple[Step, Callable[[], None]]:
     import jax
 
-    logits = network.logits_model(trainer.model)
+    logits = logits_model(trainer.model)
     optimizer = trainer.optimizer
     groups = (
         trainer.model.trainable_variables,

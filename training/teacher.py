@@ -26,38 +26,59 @@ from training.run_dir import save_keras
 
 
 class Teacher:
-    """The specialist's network, frozen.
+    """A trained network, frozen.
 
     Args:
         path: its ``.keras`` file.
-        count: images at the beginning of each batch that it has an opinion of.
+        count: images at the beginning of each batch that a specialist has an opinion of; a
+            network of `training.cnn` has one of all.
 
     Raises:
-        TrainingError: no such file, or not a network of `model.network`.
+        TrainingError: no such file, or not a network of `model.network` or `training.cnn`.
     """
 
     def __init__(self, path: Path, count: int):
         self.model = _load(path)
         self.model.trainable = False
-        self._logits = network.logits_model(self.model)
-        self.count = count
+        self._logits = logits_model(self.model)
+        self.is_recurrent = self._logits is not self.model
+        self.count = count if self.is_recurrent else None
 
     def loss(self, outputs: dict, images, config: TrainingConfig):
         """teacher_loss · (CE(answer) + step_loss · mean CE(y_t) + belief_loss · mean
         CE(downward reader)), with the teacher's probabilities as targets.
+
+        One of `training.cnn` has no steps; its score is a target, with score_loss.
 
         Args:
             outputs: of the student's `logits_model`, for the whole batch.
             images: (batch, 28, 28), as the student saw them.
         """
         said = self._logits(images[: self.count], training=False)
-        weights = {"logits": 1.0, "step_logits": config.step_loss}
+        weights = {"logits": 1.0}
+        if self.is_recurrent:
+            weights |= {"step_logits": config.step_loss, "belief_logits": config.belief_loss}
         total = 0.0
-        for name, weight in {**weights, "belief_logits": config.belief_loss}.items():
+        for name, weight in weights.items():
             answers = ops.log_softmax(outputs[name][: self.count])
             surprise = -ops.sum(ops.softmax(said[name]) * answers, axis=-1)
             total += weight * ops.mean(surprise)
+        if not self.is_recurrent and "score_logits" in outputs:
+            scores = ops.sigmoid(said["score_logits"])
+            total += config.score_loss * ops.mean(
+                ops.binary_crossentropy(scores, outputs["score_logits"], from_logits=True)
+            )
         return config.teacher_loss * total
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """What a loss needs: `model.network.logits_model`'s, or a network of `training.cnn` itself.
+
+    Raises:
+        KeyError: it is neither.
+    """
+    is_own = isinstance(model.output, dict) and "logits" in model.output
+    return model if is_own else network.logits_model(model)
 
 
 def start(student: keras.Model, path: Path, has_score: bool) -> None:
@@ -100,7 +121,7 @@ def average(paths: list[Path]) -> keras.Model:
 def _load(path: Path) -> keras.Model:
     try:
         model = load_keras(path)
-        network.logits_model(model)
+        logits_model(model)
     except (ValueError, KeyError) as error:
         raise TrainingError(f"{path}: {error}") from error
     return model

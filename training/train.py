@@ -18,7 +18,7 @@ from model import cards
 from model.files import write_json
 from model.network import PRESETS, NetworkConfig
 from model.weights import load_keras
-from training import card, checkpoint, data, distribute, provenance, report, run_dir
+from training import card, checkpoint, data, distribute, mixture, provenance, report, run_dir
 from training.calibrate import calibrate
 from training.config import TrainingConfig
 from training.data import Digits
@@ -104,6 +104,8 @@ def _settings(
     for name in ("start", "teacher"):
         if path := getattr(config, name):
             settings[f"{name}_sha256"] = _sha256(name, Path(path))
+    if config.mix:
+        settings["fonts"] = mixture.fonts_learnt(data.find(data_path).parent)
     # Now, not at the end: what cannot be read there must not cost the run.
     return settings | {"commands": provenance.commands(settings)}
 
@@ -182,7 +184,9 @@ def _finish(
 ) -> dict[str, Any]:
     """Calibrate and evaluate the best network, for the first and last time on the test set."""
     best = load_keras(out / BEST)
-    calibration = calibrate(best, validation)
+    calibration = calibrate(
+        best, *(mixture.like_use(validation, config.seed) if config.mix else [validation])
+    )
     run_dir.save_keras(best, out / BEST)
     on_validation = evaluate(best, validation)
     on_test = evaluate(best, data.load_test(data_path))

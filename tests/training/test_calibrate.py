@@ -49,6 +49,18 @@ def test_thresholds_reject_few_of_the_digits_they_were_chosen_on():
     assert 1 <= (confidence < found.thresholds["confidence"]).sum() <= 10
 
 
+def test_degraded_digits_move_the_temperature_alone():
+    model = random_network(NetworkConfig(units=(6,), score_units=4))
+    images = random_images(600).astype(np.uint8)
+    answers = np.asarray(model(images.astype(np.float32))[signature.PROBABILITIES]).argmax(axis=-1)
+    right, wrong = Digits(images, answers), Digits(images[:300], (answers[:300] + 1) % 10)
+    clean = calibrate(random_network(NetworkConfig(units=(6,), score_units=4)), right)
+    found = calibrate(model, right, wrong)
+    assert found.temperature > 1.2 * clean.temperature
+    before = np.asarray(model(images.astype(np.float32))[signature.SCORE])
+    assert 1 <= (before > found.thresholds["score"]).sum() <= 4
+
+
 def test_no_score_no_threshold_for_it():
     model = random_network(CONFIGS["elman"])
     digits = Digits(random_images(50).astype(np.uint8), np.arange(50) % 10)

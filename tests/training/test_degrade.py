@@ -24,7 +24,7 @@ def test_each_kind_changes_the_digit_and_keeps_its_range(kind):
         assert changed_image.shape == (28, 28)
         assert 0 <= changed_image.min() <= changed_image.max() <= 255
         changed += (np.abs(changed_image.astype(int) - image) > 20).any()
-    assert changed >= len(DIGITS) - 2  # a gap may miss the ink
+    assert changed >= len(DIGITS) - 3  # a gap may miss the ink, a cut go through none
 
 
 def test_results_are_in_the_convention_and_seeded():

@@ -56,6 +56,25 @@ def test_mnist_alone_is_one_part():
     assert (only.digits, only.share) == (digits, 1.0)
 
 
+def test_like_use_is_clean_and_degraded_digits_with_their_labels():
+    rng = np.random.default_rng(0)
+    images = np.zeros((12, 28, 28), np.uint8)
+    images[:, 5:23, 12:15] = rng.integers(150, 256, (12, 1, 1))
+    digits = Digits(images, np.arange(12, dtype=np.uint8) % 10)
+    clean, degraded = mixture.like_use(digits, seed=0)
+    assert (len(clean), len(degraded)) == (24, 12)
+    np.testing.assert_array_equal(clean.images[:12], images)
+    np.testing.assert_array_equal(np.bincount(clean.labels), 2 * np.bincount(digits.labels))
+    assert clean.images[12:].any(axis=(1, 2)).all()
+
+
+def test_two_digits_that_touch_overlap_in_breadth():
+    stroke = np.array([[0.0, 0.0], [0.4, 1.0]])
+    pens = [pendigits.PenDigit([stroke], label, 1) for label in range(3)]
+    for first, second in mixture._touching(pens, np.random.default_rng(0))[:50]:
+        assert second[:, 0].min() <= first[:, 0].max()
+
+
 def test_everything_holds_no_held_out_writer_and_no_held_out_alphabet(monkeypatch):
     folder = Path(os.environ.get("SCANLINE_DATA", ""))
     if not (folder / pendigits.FILE).is_file() or not (folder / omniglot.FILE).is_file():

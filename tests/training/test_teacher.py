@@ -11,7 +11,7 @@ import pytest
 
 from model.network import logits_model
 from tests.support.networks import CONFIGS, random_images, random_network
-from training import teacher
+from training import cnn, teacher
 from training.config import TrainingConfig
 from training.errors import TrainingError
 from training.step import Trainer
@@ -86,6 +86,31 @@ def test_a_student_comes_to_agree_and_the_teacher_stays(saved):
     assert gap(guide) < 0.5 * gap(None)
     for path, value in weights(guide.model).items():
         assert np.array_equal(value, before[path])
+
+
+def test_a_convolutional_teacher_has_an_opinion_of_all_and_of_the_score(tmp_path):
+    keras.utils.set_random_seed(3)
+    convolutional = cnn.build()
+    convolutional.save(tmp_path / "cnn.keras")
+    guide = teacher.Teacher(tmp_path / "cnn.keras", 4)
+    images, config = random_images(6), TrainingConfig(score_loss=0.5)
+    other = logits_model(random_network(CONFIGS[SCORED], seed=6))(images)
+    said = {name: np.asarray(value) for name, value in convolutional(images).items()}
+    targets = np.asarray(keras.ops.softmax(said["logits"]))
+    answers = np.asarray(keras.ops.log_softmax(other["logits"]))
+    score = 1 / (1 + np.exp(-said["score_logits"]))
+    doubt = np.asarray(other["score_logits"])
+    surprise = np.log1p(np.exp(-np.abs(doubt))) + np.maximum(doubt, 0) - score * doubt
+    expected = -(targets * answers).sum(axis=-1).mean() + 0.5 * surprise.mean()
+    assert float(guide.loss(other, images, config)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_convolutional_network_learns_in_the_same_step():
+    config = TrainingConfig(preset="scanline", learning_rate=3e-3, epochs=1)
+    images = random_images(16).astype(np.uint8)
+    trainer = Trainer(cnn.build(), config, 40)
+    losses = [float(trainer.step(images, LABELS, None)["loss"]) for _ in range(40)]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 def test_the_average_is_the_mean_of_all_weights(saved, tmp_path):

@@ -85,9 +85,9 @@ def written(folder: Path) -> Written | None:
         return None
     glyphs, versions = fonts.load(folder / fonts.FOLDER)
     _, held_out = fonts.split(glyphs)
-    images = seen_by_app([np.pad(glyph.image, fonts.SIZE // 4) for glyph in held_out])
-    is_digit = np.array([glyph.character.isdigit() for glyph in held_out], bool)
-    labels = [int(glyph.character) for glyph in held_out if glyph.character.isdigit()]
+    images = fonts.seen_by_app(held_out)
+    is_digit = np.array([glyph.is_digit for glyph in held_out], bool)
+    labels = [int(glyph.character) for glyph in held_out if glyph.is_digit]
     used = {glyph.font for glyph in held_out}
     return Written(
         Digits(images[is_digit], np.array(labels, np.uint8)),

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from model.images.preprocess import preprocess
+from model.signature import PIXELS, STEPS
 from training.errors import TrainingError
 
 FOLDER = "fonts"
@@ -40,6 +42,10 @@ class Glyph:
     def family(self) -> str:
         """Fonts whose names begin with the same word are one: all of ``playwrite-*``, say."""
         return self.font.split("-")[0]
+
+    @property
+    def is_digit(self) -> bool:
+        return self.character.isdigit()
 
     @property
     def held_out(self) -> bool:
@@ -83,6 +89,13 @@ def load(folder: Path | str) -> tuple[list[Glyph], dict[str, str]]:
 def split(glyphs: list[Glyph]) -> tuple[list[Glyph], list[Glyph]]:
     """Those to train on and those of the families held out."""
     return [g for g in glyphs if not g.held_out], [g for g in glyphs if g.held_out]
+
+
+def seen_by_app(glyphs: list[Glyph]) -> np.ndarray:
+    """uint8 (count, 28, 28): each alone on its page, through `preprocess`."""
+    pages = [np.pad(glyph.image, SIZE // 4) for glyph in glyphs]
+    seen = np.reshape([preprocess(page).image for page in pages], (-1, STEPS, PIXELS))
+    return np.rint(seen).astype(np.uint8)
 
 
 def _image(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray:
