@@ -71,7 +71,9 @@ def make_parser() -> argparse.ArgumentParser:
         parser.add_argument(_flag(name), type=kind, help=text + note)
     parser.add_argument(
         "--teacher",
-        help="a .keras file to agree with on MNIST's digits (and to start from, without --start)",
+        nargs="+",
+        help=".keras files to agree with: recurrent ones on MNIST's digits (without --start, the "
+        "first is started from), those of training.cnn on everything",
     )
     parser.add_argument("--start", help="a .keras file of this preset to start from")
     clip = parser.add_mutually_exclusive_group()
@@ -110,6 +112,7 @@ def make_config(arguments: dict) -> TrainingConfig:
         return TrainingConfig.from_json(run_dir.read_settings(arguments["out"])["training"])
     known = {field.name for field in fields(TrainingConfig)}
     changes = {name: value for name, value in arguments.items() if name in known}
+    changes["teacher"] = tuple(changes.get("teacher", ()))
     if {"no_clip", "global_clipnorm", "clipvalue"} & arguments.keys():
         changes["clipnorm"] = None
     if arguments.get("reset"):

@@ -61,8 +61,8 @@ class TrainingConfig:
     """Share of each batch that is degraded digits (`training.degrade`), where `mix`."""
     start: str | None = None
     """A ``.keras`` file to take the first weights from."""
-    teacher: str | None = None
-    """A ``.keras`` file whose opinion of MNIST's digits is learnt; the `start` if none is given."""
+    teacher: tuple[str, ...] = ()
+    """``.keras`` files whose opinions are learnt: of MNIST's digits; by `training.cnn`, of all."""
     teacher_loss: float = 1.0
     """Weight of the cross-entropy with that opinion."""
     augment: bool = True
@@ -113,9 +113,8 @@ class TrainingConfig:
                 raise TrainingError(f"{name} must not be below 0, not {getattr(self, name)}")
         if self.mix and self.spoiled > MOST_SPOILED:
             raise TrainingError(f"spoiled must be at most {MOST_SPOILED}, not {self.spoiled}")
-        for name in ("start", "teacher"):
-            if getattr(self, name) == "":
-                raise TrainingError(f"{name} needs a file's name, not an empty text")
+        if self.start == "" or "" in self.teacher:
+            raise TrainingError("start and teacher need a file's name, not an empty text")
         if self.optimizer not in OPTIMIZERS:
             raise TrainingError(
                 f"optimizer must be {' or '.join(OPTIMIZERS)}, not {self.optimizer}"
@@ -138,7 +137,8 @@ class TrainingConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        settings = {name: value for name, value in values.items() if name in known}
+        return cls(**settings | {"teacher": tuple(settings.get("teacher") or ())})
 
 
 # tanh saturates where relu does not, and stands a larger rate.

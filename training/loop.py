@@ -80,22 +80,21 @@ class Loop:
         self._steps = mixture.steps_an_epoch(self._parts, self.batch)
         with distribution.scope() if distribution is not None else nullcontext():
             network = build(shape, recurrent.reader(config))
-            teacher = self._teacher(network, is_resumed)
+            teachers = self._teachers(network, is_resumed)
             steps = config.epochs * self._steps
-            self.trainer = Trainer(network, config, steps, teacher, distribution)
+            self.trainer = Trainer(network, config, steps, teachers, distribution)
         self.averaged = build(shape)
         self.progress = Progress([], [], [])
 
-    def _teacher(self, network: keras.Model, is_resumed: bool) -> Teacher | None:
-        """The teacher that the settings name, if any; `network` gets the weights to start from."""
-        config, teacher = self.config, None
-        if config.teacher:
-            count = mixture.first_count(self._parts, self.batch)
-            teacher = Teacher(Path(config.teacher), count)
-        first = config.start or (teacher and teacher.is_recurrent and config.teacher)
+    def _teachers(self, network: keras.Model, is_resumed: bool) -> list[Teacher]:
+        """Those that the settings name; `network` gets the weights to start from."""
+        config, count = self.config, mixture.first_count(self._parts, self.batch)
+        teachers = [Teacher(Path(path), count) for path in config.teacher]
+        recurrent = [teacher.path for teacher in teachers if teacher.is_recurrent]
+        first = config.start or next(iter(recurrent), None)
         if first and not is_resumed:
             start(network, Path(first), has_score=config.start is not None)
-        return teacher
+        return teachers
 
     def epochs(self) -> Iterator[tuple[dict[str, Any], Evaluation]]:
         """Go on to the last epoch; yields each one's row of figures, and how `averaged` does.

@@ -24,7 +24,8 @@ def commands(settings: dict[str, Any], seen: frozenset[Path] = frozenset()) -> l
     if "commands" in settings:  # a run's or a card's, complete
         return list(settings["commands"])
     training = settings.get("training", {})
-    parents = [*settings.get("averaged", []), training.get("start"), training.get("teacher")]
+    teachers = training.get("teacher") or ()
+    parents = [*settings.get("averaged", []), training.get("start"), *teachers]
     result = []
     for parent in (Path(parent).resolve() for parent in parents if parent):
         if parent not in seen:

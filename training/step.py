@@ -5,7 +5,7 @@ measures the gradient before it is clipped and keeps the average of the weights;
 that a run can be resumed to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -93,11 +93,11 @@ class Trainer:
         model: keras.Model,
         config: TrainingConfig,
         steps: int,
-        teacher: Teacher | None = None,
+        teachers: Sequence[Teacher] = (),
         distribution: keras.distribution.DataParallel | None = None,
     ):
         self.model, self.config = model, config
-        self.teacher, self.distribution = teacher, distribution
+        self.teachers, self.distribution = teachers, distribution
         self.optimizer = make_optimizer(config, model, steps)
         self.averages = [keras.Variable(v, trainable=False) for v in model.trainable_variables]
         backend = {"jax": _jax_step, "tensorflow": _tensorflow_step}[keras.backend.backend()]
@@ -125,10 +125,10 @@ class Trainer:
         return images if warp is None else augment.warp(images, *warp)
 
     def loss(self, outputs, labels, images):
-        """`loss`, and the teacher's where there is one; `images` come from `prepare`."""
+        """`loss`, and the mean of the teachers'; `images` come from `prepare`."""
         total = loss(outputs, labels, self.config)
-        if self.teacher is not None:
-            total += self.teacher.loss(outputs, images, self.config)
+        for teacher in self.teachers:
+            total += teacher.loss(outputs, images, self.config) / len(self.teachers)
         return total
 
 

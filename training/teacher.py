@@ -38,7 +38,7 @@ class Teacher:
     """
 
     def __init__(self, path: Path, count: int):
-        self.model = _load(path)
+        self.path, self.model = path, _load(path)
         self.model.trainable = False
         self._logits = logits_model(self.model)
         self.is_recurrent = self._logits is not self.model

@@ -101,9 +101,9 @@ def _settings(
         "device": _device(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    for name in ("start", "teacher"):
-        if path := getattr(config, name):
-            settings[f"{name}_sha256"] = _sha256(name, Path(path))
+    if config.start:
+        settings["start_sha256"] = _sha256("start", config.start)
+    settings["teacher_sha256"] = [_sha256("teacher", path) for path in config.teacher]
     if config.mix:
         settings["fonts"] = mixture.fonts_learnt(data.find(data_path).parent)
     # Now, not at the end: what cannot be read there must not cost the run.
@@ -115,9 +115,9 @@ def _network(config: TrainingConfig) -> NetworkConfig:
     return shape if config.input_gain is None else replace(shape, input_gain=config.input_gain)
 
 
-def _sha256(name: str, path: Path) -> str:
+def _sha256(name: str, path: str) -> str:
     try:
-        return cards.sha256(path)
+        return cards.sha256(Path(path))
     except OSError as error:
         raise TrainingError(f"--{name} {path} cannot be read: {error.strerror}") from error
 
@@ -130,9 +130,10 @@ def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
     """
     if settings.get("data_sha256", digits.sha256()) != digits.sha256():
         raise TrainingError("other data than the run began with: give the same --data")
-    teacher, expected = settings["training"].get("teacher"), settings.get("teacher_sha256")
-    if expected and _sha256("teacher", Path(teacher)) != expected:
-        raise TrainingError(f"{teacher} has changed since the run began: put the old one back")
+    teachers = settings["training"].get("teacher") or ()
+    for teacher, expected in zip(teachers, settings.get("teacher_sha256", ()), strict=False):
+        if _sha256("teacher", teacher) != expected:
+            raise TrainingError(f"{teacher} has changed since the run began: put the old one back")
     again = {
         "commit": card.commit(),
         "device": _device(),

@@ -61,7 +61,7 @@ def test_values_out_of_range_are_named(capsys):
         ({"optimizer": "adam"}, "optimizer must be adamw or sgd"),
         ({"precision": "float16"}, "float32 or bfloat16"),
         ({"mix": True, "spoiled": 0.75}, "at most"),
-        ({"teacher": ""}, "teacher needs"),
+        ({"teacher": ("",)}, "teacher need"),
     ):
         with pytest.raises(TrainingError, match=message):
             TrainingConfig(**values)

@@ -21,10 +21,10 @@ def test_ancestors_come_first_and_once(tmp_path):
     specialist = tmp_path / "specialist" / "best.keras"
     run(specialist.parent, "train specialist")
     for name in ("a", "b"):
-        run(tmp_path / name, f"train {name}", teacher=str(specialist))
+        run(tmp_path / name, f"train {name}", teacher=[str(specialist)])
     soup = tmp_path / "soup.keras"
     provenance.note(soup, [tmp_path / name / "best.keras" for name in ("a", "b")], "average a b")
-    last = run(tmp_path / "last", "train last", start=str(soup), teacher=str(specialist))
+    last = run(tmp_path / "last", "train last", start=str(soup), teacher=[str(specialist)])
     assert provenance.commands(last) == [
         "train specialist",
         "train a",
@@ -39,7 +39,7 @@ def test_other_networks_bring_what_is_known_of_them(tmp_path):
     settings = {"command": "train", "training": {"start": str(tmp_path / "gone.keras")}}
     assert provenance.commands(settings) == ["train"]
     (tmp_path / "scanline.card.json").write_text(json.dumps({"commands": ["one", "two"]}))
-    settings = {"command": "three", "training": {"teacher": str(tmp_path / "scanline.keras")}}
+    settings = {"command": "three", "training": {"teacher": [str(tmp_path / "scanline.keras")]}}
     assert provenance.commands(settings) == ["one", "two", "three"]
 
 
