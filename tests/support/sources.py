@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from training.sources import fonts, omniglot, pendigits
+from training.sources import fonts, omniglot, optdigits, pendigits
 
 
 def save_pens(folder: Path, writers: int = 8) -> Path:
@@ -39,6 +39,17 @@ def save_characters(folder: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(f"images_background_small1/{name}", png.getvalue())
+    return path
+
+
+def save_scanned(folder: Path) -> Path:
+    """Six digits: a bar whose height depends on the digit, 8 x 8 values 0..16."""
+    rows = np.zeros((6, 8, 8), int)
+    for label, image in enumerate(rows):
+        image[label:, 3:5] = 16
+    table = np.column_stack([rows.reshape(6, -1), np.arange(6)])
+    path = folder / optdigits.FILES[0]
+    np.savetxt(path, table, "%d", ",")
     return path
 
 

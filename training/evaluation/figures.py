@@ -26,7 +26,7 @@ from training.evaluation.metrics import (
     measure,
     reliability,
 )
-from training.sources import fonts, letterforms, omniglot, pendigits, render
+from training.sources import fonts, letterforms, omniglot, optdigits, pendigits, render
 from training.sources.pendigits import PenDigit
 
 BATCH = 64
@@ -56,7 +56,7 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
     Raises:
         TrainingError: a source's file is damaged.
     """
-    pens, written = sets.pens(folder), sets.written(folder)
+    pens, written, scanned = sets.pens(folder), sets.written(folder), sets.scanned(folder)
     sample = sets.sample(digits, CORRUPTED, default_rng(seed))
     parts = {
         "mnist": lambda _: on_mnist(predictor, digits),
@@ -66,12 +66,14 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
         "no_digits": lambda rng: on_no_digits(predictor, digits, folder, written, rng),
         "fonts": lambda _: written and on_fonts(predictor, written),
         "letterforms": lambda rng: on_letterforms(predictor, rng),
+        "scanned": lambda _: scanned and on_scanned(predictor, scanned),
     }
     progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
     missing = {
         f"pen digits: no {pendigits.FILE}": pens is None,
         f"fonts: no folder {fonts.FOLDER}": written is None,
+        f"scanned digits: no {' or '.join(optdigits.FILES)}": scanned is None,
         f"{sets.ALPHABET}: no {omniglot.FILE}": sets.ALPHABET not in figures["no_digits"],
         "score: the network has none": SCORE not in predictor.answer_names,
         "rejection: no thresholds in the card": predictor.thresholds == Thresholds(),
@@ -138,11 +140,15 @@ def on_pens(predictor: Predictor, pens: list[PenDigit], rng: np.random.Generator
 
 def on_fonts(predictor: Predictor, written: sets.Written) -> Figures:
     """The same for the digits of font families held out."""
-    outputs = run(predictor, written.digits.images, predictor.answer_names)
+    return {"versions": written.versions, **on_scanned(predictor, written.digits)}
+
+
+def on_scanned(predictor: Predictor, digits: Digits) -> Figures:
+    """The same for digits of other people, by another scanner."""
+    outputs = run(predictor, digits.images, predictor.answer_names)
     return {
-        "versions": written.versions,
-        **_error(outputs[PROBABILITIES], written.digits.labels),
-        **_calibration(outputs[PROBABILITIES], written.digits.labels),
+        **_error(outputs[PROBABILITIES], digits.labels),
+        **_calibration(outputs[PROBABILITIES], digits.labels),
         **_rejected(outputs, predictor.thresholds),
     }
 

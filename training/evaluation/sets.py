@@ -14,7 +14,7 @@ from scipy import ndimage
 from model.images.preprocess import preprocess
 from model.signature import PIXELS, STEPS
 from training.data import Digits
-from training.sources import fonts, omniglot, pendigits, render, scribbles
+from training.sources import fonts, omniglot, optdigits, pendigits, render, scribbles
 from training.sources.pendigits import PenDigit
 
 SCRIBBLES = 1_000
@@ -94,6 +94,20 @@ def written(folder: Path) -> Written | None:
         images[~is_digit],
         {font: version for font, version in versions.items() if font in used},
     )
+
+
+def scanned(folder: Path) -> Digits | None:
+    """`optdigits` as the app would see them, or None where `folder` holds no such file.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = optdigits.find(folder)
+    if path is None:
+        return None
+    digits = optdigits.load(path)
+    pages = np.pad(digits.images, ((0, 0), (2, 2), (2, 2)))  # ink may touch the edge
+    return Digits(seen_by_app(pages), digits.labels)
 
 
 def drawn(digits: Sequence[PenDigit], style: render.Style, rng: np.random.Generator) -> Digits:

@@ -26,6 +26,10 @@ def to_table(figures: Figures) -> str:
     if "fonts" in figures:
         parts.append(_fonts(figures["fonts"]))
     parts.append(_letterforms(figures["letterforms"]))
+    if "scanned" in figures:
+        title = f"Scanned 8 x 8, {figures['scanned']['count']:,} digits, other writers"
+        rows = {"optdigits": _cells(figures["scanned"], right=True)}
+        parts.append(_section(title, ["right", *_OF_EACH], rows))
     parts += [_corruptions(figures["corruptions"]), _curves(figures["curves"])]
     parts.append(_no_digits(figures["no_digits"]))
     if figures["left_out"]:

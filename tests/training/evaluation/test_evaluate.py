@@ -15,7 +15,7 @@ from model.export import onnx_graph
 from tests.support.digits import save_digits
 from tests.support.networks import CONFIGS, random_network
 from tests.support.running import ROOT
-from tests.support.sources import save_characters, save_fonts, save_pens
+from tests.support.sources import save_characters, save_fonts, save_pens, save_scanned
 from training import evaluate
 from training.evaluation import figures as evaluation
 from training.evaluation import sets
@@ -42,6 +42,7 @@ def folder(tmp_path) -> Path:
     save_pens(tmp_path)
     save_characters(tmp_path)
     save_fonts(tmp_path, "kalam")
+    save_scanned(tmp_path)
     model = random_network(CONFIGS["window and score"])
     model.save(tmp_path / "a.keras")
     graph = onnx_graph.build(weights.from_keras(model))
@@ -90,11 +91,11 @@ def test_the_test_set_is_read_only_when_told(folder, capsys):
 
 
 def test_mnist_alone_works(folder, capsys):
-    for name in ("pendigits-orig.tra", "omniglot-small1.zip", "card.json"):
+    for name in ("pendigits-orig.tra", "omniglot-small1.zip", "optdigits.tes", "card.json"):
         (folder / name).unlink()
     shutil.rmtree(folder / "fonts")
     figures = run(folder, "--validation", "50")
-    assert len(figures["left_out"]) == 4
+    assert len(figures["left_out"]) == 5
     assert figures["left_out"][0] in capsys.readouterr().out
     assert "pens" not in figures
 

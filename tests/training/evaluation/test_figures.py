@@ -10,7 +10,7 @@ from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
 from model.verdict import Thresholds
 from tests.support.columns import Columns, Ink
 from tests.support.digits import save_digits
-from tests.support.sources import save_characters, save_fonts, save_pens
+from tests.support.sources import save_characters, save_fonts, save_pens, save_scanned
 from training import data
 from training.data import Digits
 from training.evaluation import figures as evaluation
@@ -38,6 +38,7 @@ def folder(tmp_path_factory) -> Path:
     save_pens(folder)
     save_characters(folder)
     save_fonts(folder, "kalam")
+    save_scanned(folder)
     return folder
 
 
@@ -195,6 +196,7 @@ def test_whole_evaluation_and_its_table(whole):
     assert whole["corruptions"]["count"] == 30
     assert whole["curves"]["brush"]["count"] == 18
     assert whole["fonts"]["count"] == 10
+    assert whole["scanned"]["count"] == 6
     assert whole["letterforms"]["flagged 1"]["count"] == 4 * 2
     letters = whole["no_digits"][sets.LETTERS]["count"]
     assert whole["no_digits"]["all"]["count"] == 25 + 3 + letters
