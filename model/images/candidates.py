@@ -13,6 +13,7 @@ from model.images.preprocess import WORK, Found, Preprocessed, find_ink, in_conv
 from model.images.steps import Stage
 from model.signature import PIXELS, STEPS, WHITE
 
+_LEAST_SIDE, _FILLED = 8, 0.5  # of a rectangle: pixels, and the share that is ink
 _LEAST_SHARE = 0.1  # of the ink: what is left of it when less is, was the page
 
 
@@ -38,7 +39,8 @@ def candidates(picture: Image.Image | np.ndarray) -> list[Candidate]:
     whole = find_ink(picture)
     plain = _candidate(whole)
     if whole.grey.shape == (STEPS, PIXELS):  # the network's own size: a digit that was cut out
-        return [plain]
+        hole = _hole(whole)
+        return [plain] if hole is None else [plain, hole]
     if is_alone(whole) or not (whole.has_ink or np.ptp(whole.grey)):
         return [plain]
     tidy, several = [], False
@@ -75,6 +77,20 @@ def candidates(picture: Image.Image | np.ndarray) -> list[Candidate]:
 def drawing(picture: Image.Image | np.ndarray) -> Candidate:
     """A picture of which all ink is known to be meant."""
     return _candidate(find_ink(picture))
+
+
+def _hole(whole: Found) -> Candidate | None:
+    """What is left blank within a filled rectangle: a digit on a ground of the ink's tone."""
+    if not whole.has_ink:
+        return None
+    inked = whole.ink > whole.ink.max() // 2
+    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    if min(inked[box].shape) < _LEAST_SIDE or inked[box].mean() < _FILLED:
+        return None
+    ink = np.zeros_like(whole.ink)
+    ink[box] = whole.ink.max() - whole.ink[box]
+    return _candidate(whole.having(ink))
 
 
 def _within(whole: Found, box: Box, mask: np.ndarray | None = None) -> list[Candidate]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.predictor import Predictor
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
 from model.verdict import Thresholds
 
@@ -23,6 +24,8 @@ class Columns:
     @property
     def answer_names(self) -> list[str]:
         return [PROBABILITIES, SCORE] if self.has_score else [PROBABILITIES]
+
+    predict = Predictor.predict
 
     def run(self, images, names=(PROBABILITIES,)):
         columns = images[:, :, 4:24].astype(float).reshape(-1, 28, 10, 2).mean(axis=-1)

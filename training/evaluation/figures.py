@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import default_rng
 from tqdm import tqdm
 
+from model.prediction import prepare
 from model.predictor import Predictor
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES, STEPS
 from model.verdict import Thresholds, judge
@@ -267,8 +268,16 @@ def _error_percent(predictor: Predictor, images: np.ndarray, labels: np.ndarray)
 def _raw_and_preprocessed(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> Figures:
     return {
         RAW: _error_percent(predictor, images, labels),
-        PREPROCESSED: _error_percent(predictor, sets.seen_by_app(images), labels),
+        PREPROCESSED: _percent((_read_by_app(predictor, images) != labels).mean()),
     }
+
+
+def _read_by_app(predictor: Predictor, images: np.ndarray) -> np.ndarray:
+    """The digit (count,) that the app says, rejected or not; -1 where it sees no ink."""
+    answers = []
+    for start in range(0, len(images), BATCH):
+        answers += predictor.predict([prepare(image) for image in images[start : start + BATCH]])
+    return np.array([-1 if answer.digit is None else answer.digit for answer in answers])
 
 
 def _calibration(probabilities: np.ndarray, labels: np.ndarray) -> Figures:

@@ -10,7 +10,7 @@ from training.evaluation.figures import PREPROCESSED, RAW, WORST
 from training.report import write_confusion
 
 Figures = dict[str, Any]
-_WAYS = {RAW: "as they are", PREPROCESSED: "through preprocess"}
+_WAYS = {RAW: "as they are", PREPROCESSED: "as the app reads"}
 
 
 def write(folder: Path, figures: Figures, images: np.ndarray) -> None:

@@ -90,11 +90,11 @@ def _corruptions(part: Figures) -> str:
         f"{part['mean_error_percent'][way]:.2f}" for way in (RAW, PREPROCESSED)
     ]
     title = f"Corruptions, {part['count']:,} MNIST digits each"
-    return _section(title, ["wrong as they are", "through preprocess"], rows)
+    return _section(title, ["wrong as they are", "as the app reads"], rows)
 
 
 def _curves(curves: Figures) -> str:
-    ways = {RAW: "wrong as they are", PREPROCESSED: "wrong through preprocess"}
+    ways = {RAW: "wrong as they are", PREPROCESSED: "wrong as the app reads"}
     sections = []
     for name, curve in curves.items():
         title = f"{name.capitalize()}, {curve['unit']}, {curve['count']:,} digits"

@@ -130,6 +130,17 @@ def test_a_digit_that_fills_its_picture_is_not_dropped():
     assert correlation(candidates(tight)[0].seen.image, preprocess(ink).image) > 0.95
 
 
+def test_a_digit_of_28_pixels_on_a_ground_of_the_inks_tone_is_a_candidate():
+    image = np.full((28, 28), 255, np.uint8)
+    image[4:24, 8:20] = 0
+    image[7:21, 13:15] = image[7:9, 10:15] = 255  # white on a dark rectangle of a light page
+    _, hole = candidates(image)
+    digit = preprocess(np.where(np.pad(image[4:24, 8:20], ((4, 4), (8, 8))) > 0, 255, 0)).image
+    assert correlation(hole.seen.image, digit) > 0.95
+    clean = preprocess(render(SEVEN)).image
+    assert len(candidates(np.rint(clean).astype(np.uint8))) == 1
+
+
 def test_hostile_pictures_have_few_candidates():
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:300, :300]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.images.preprocess import preprocess
+from model.prediction import prepare
 from model.signature import PROBABILITIES, SCORE, STEP_PROBABILITIES
 from model.verdict import Thresholds
 from tests.support.columns import Columns, Ink
@@ -117,10 +117,12 @@ def test_corruptions_raw_and_preprocessed(digits):
     rng = np.random.default_rng(0)
     for name, corrupt in CORRUPTIONS.items():
         raw = corrupt(digits.images, rng)
-        seen = np.stack([preprocess(image).image for image in raw])
-        for way, images in (("raw", raw), ("preprocessed", seen)):
-            answers = Columns().run(images)[PROBABILITIES].argmax(axis=-1)
-            wrong = 100 * (answers != digits.labels).mean()
+        read = [answer.digit for answer in Columns().predict([prepare(image) for image in raw])]
+        seen = Columns().run(raw)[PROBABILITIES].argmax(axis=-1)
+        for way, answers in (("raw", seen), ("preprocessed", read)):
+            wrong = 100 * np.mean(
+                [a != label for a, label in zip(answers, digits.labels, strict=True)]
+            )
             assert figures["error_percent"][name][way] == pytest.approx(wrong), (name, way)
     raw = [errors["raw"] for errors in figures["error_percent"].values()]
     assert figures["mean_error_percent"]["raw"] == pytest.approx(np.mean(raw), abs=1e-3)
