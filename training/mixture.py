@@ -19,7 +19,7 @@ from training.sources import fonts, letterforms, omniglot, pendigits, render, sc
 
 NO_DIGIT = 10  # label of drawings that are no digit
 LIKE_USE = 5_000  # validation digits that are redrawn, and that are degraded
-FORMED = 80  # digits of each skeleton of a letterform
+FORMED = 240  # digits of each skeleton of a letterform
 FONTS_RETRACED = 6  # times that each character of a font is drawn by another pen
 TOUCHING = 3_000  # pairs of pen digits that touch
 _UNFINISHED = replace(render.ANY, share=(0.4, 0.95))
@@ -64,7 +64,7 @@ def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> lis
     parts = [
         Part(_drawn(pens * 4, rng, render.ANY), 0.09),
         Part(_drawn(pens, rng, _UNFINISHED), 0.02),
-        Part(_drawn(letterforms.draw(rng, FORMED), rng, render.ANY), 0.03),
+        Part(_drawn(letterforms.draw(rng, FORMED), rng, render.ANY), 0.06),
         Part(Digits(degraded, training.labels[chosen]), spoiled),
     ]
     if (folder / fonts.FOLDER).is_dir():

@@ -12,6 +12,7 @@ import numpy as np
 from training.sources.scribbles import by_hand, figure, smoothed
 
 HELD_OUT = 4  # skeletons of each form, its last
+MOVED = 0.05  # standard deviation of a corner's shift, of the skeleton's square
 
 # (digit, whether its corners are round, skeletons as in `scribbles`)
 FORMS = {
@@ -102,6 +103,8 @@ class Letterform:
 def draw(rng: np.random.Generator, count: int, held_out: bool = False) -> list[Letterform]:
     """`count` digits of each skeleton, each by an unsteady hand.
 
+    For training the corners of a skeleton move, too, so that there are more forms than skeletons.
+
     Args:
         rng: of slant, proportion and jitter.
         count: of each skeleton.
@@ -110,6 +113,10 @@ def draw(rng: np.random.Generator, count: int, held_out: bool = False) -> list[L
     drawn = []
     for form, (label, is_round, skeletons) in FORMS.items():
         for text in skeletons[-HELD_OUT:] if held_out else skeletons[:-HELD_OUT]:
-            strokes = [smoothed(stroke) if is_round else stroke for stroke in figure(text)]
-            drawn += [Letterform(by_hand(strokes, rng), label, form) for _ in range(count)]
+            for _ in range(count):
+                strokes = figure(text)
+                if not held_out:
+                    strokes = [stroke + rng.normal(0, MOVED, stroke.shape) for stroke in strokes]
+                strokes = [smoothed(stroke) if is_round else stroke for stroke in strokes]
+                drawn.append(Letterform(by_hand(strokes, rng), label, form))
     return drawn
