@@ -1,12 +1,11 @@
-"""Digits by the thousand: ``python -m serving.batch INPUT ... --output predictions.csv``.
+"""Digits by the thousand: ``python -m serving.batch INPUT --output predictions.csv``.
 
-INPUT is a folder of pictures (with the folders in it), a picture, a .zip or .tar of pictures, an
-array of images (.npz, .npy, IDX, MNIST's CSV), JSON Lines, or ``-`` for names on standard input.
-The table has a row for each image, in the order of the input. A picture that cannot be read has
-its ``error`` and spoils no other. A run that was killed goes on with ``--resume``.
+INPUT is a folder of pictures (with the folders in it), one picture, or an .npz with the array
+``images``, uint8 (n, height, width). The table has a row for each image, in the order of the
+input. A picture that cannot be read has its ``error`` and spoils no other.
 
-Exit codes: 0; 1 with ``--strict`` if a row has an error; 2 if nothing could be done, with one line
-on why; 130 if stopped, by Ctrl-C or SIGTERM.
+Exit codes: 0; 1 if a row has an error; 2 if nothing could be done, with one line on why; 130
+if stopped, by Ctrl-C or SIGTERM.
 """
 
 import os
@@ -14,7 +13,6 @@ import os
 # Read by NumPy at import, here and in the workers: each uses one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import gzip
 import multiprocessing
 import signal
 import sys
@@ -23,33 +21,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from model import cards
+from model.files import PART, atomic
 from model.predictor import ModelError, find
-from serving.batch.inputs import KEY, Input, InputError, Item, chunks, open_input
-from serving.batch.output import Done, OutputError, check, is_stream, open_table
-from serving.batch.table import CSV, FORMATS, JSON, Reader, Rows, header, start_worker, work
+from serving.batch.inputs import Input, InputError, Item, open_input
+from serving.batch.table import COLUMNS, Reader, Rows, start_worker, work
 from serving.settings import Parser, Settings, paths, variable_of, whole
 
 STOPPED = 130
-_ENDINGS = {".csv": CSV, ".jsonl": JSON, ".ndjson": JSON}
-_PACKED = ".gz"
+_OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")
 
 
 class BatchError(Exception):
     """The table cannot be made; the message says what to do."""
 
 
-def _in_processes(chunks: Iterable[list[Item]], processes: int, *reader: Any) -> Iterator[Rows]:
-    """Map `Reader(*reader).read` over the chunks, in order, few of them in memory at a time."""
+def _in_processes(
+    chunks: Iterable[list[Item]], processes: int, model: Path, raw: bool
+) -> Iterator[Rows]:
+    """Map `Reader(model, raw).read` over the chunks, in order, few of them in memory at a time."""
     # Spawned, for a fork of a process with ONNX Runtime's threads may hang.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, start_worker, reader)
+    pool = ProcessPoolExecutor(processes, spawn, start_worker, (model, raw))
     waiting: deque[Future[Rows]] = deque()
     try:
         for chunk in chunks:
@@ -80,74 +76,52 @@ def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[Rows]:
 
 
 def write_table(
-    images: Input,
-    output: Path,
-    *,
-    model: Path,
-    raw: bool,
-    processes: int,
-    batch: int,
-    kind: str = CSV,
-    resume: bool = False,
-) -> Done:
+    images: Input, output: Path, *, model: Path, raw: bool, processes: int, batch: int
+) -> Rows:
     """Read all images and write `output`, which appears only when it is whole.
 
     Args:
         images: see `serving.batch.inputs`.
-        output: the file or stream, see `serving.batch.output`.
+        output: the CSV file; until the end its name has ``.part`` behind it.
         model: the ``.onnx`` file.
         raw: see `Reader`.
         processes: workers; with 1 the work is done in this process.
         batch: images in one inference.
-        kind: of the table, see `Reader`.
-        resume: go on with a run that was ended.
 
     Returns:
-        What is in the table.
+        The table's counts, with an empty text.
 
     Raises:
         BatchError: the file cannot be written, or a worker died.
-        OutputError: see `open_table`.
-        InputError: see `Input.items`.
+        InputError: see `Input.chunks`.
         ModelError: see `Predictor`.
     """
-    if resume and images.fingerprint is None:
-        raise BatchError("--resume cannot go on with names from standard input: list them in files")
-    reader = Reader(model, raw, kind)  # here, too, so that a bad model is told in its own words
-    run = {
-        "input": images.fingerprint,
-        "network": cards.sha256(model),
-        "options": {"raw": raw, "batch": batch, "format": kind},
-    }
-    is_packed = output.suffix.lower() == _PACKED
-
-    def pack(content: bytes) -> bytes:
-        return gzip.compress(content, mtime=0) if is_packed else content
-
+    reader = Reader(model, raw)  # here, too, so that a bad model is told in its own words
+    chunks = images.chunks(batch)
+    if processes > 1 and images.count > batch:
+        pieces = _in_processes(chunks, min(processes, -(-images.count // batch)), model, raw)
+    else:
+        pieces = (reader.read(chunk) for chunk in chunks)
+    done = rejected = errors = 0
     try:
-        with open_table(output, run, resume) as table:
-            done = table.done
-            if not done.size and header(kind):
-                done = table.write(pack(header(kind).encode()), 0, 0, 0)
-            pieces = chunks(islice(images.items(), done.images, None), batch)
-            if processes > 1 and (images.count is None or images.count > batch):
-                most = processes if images.count is None else -(-images.count // batch)
-                answers = _in_processes(pieces, min(processes, most), model, raw, kind)
-            else:
-                answers = (reader.read(piece) for piece in pieces)
-            with (
-                closing(answers),
-                tqdm(
-                    total=images.count, initial=done.images, unit=" images", disable=None
-                ) as progress,
-            ):
-                for rows in answers:
-                    content = rows.text.encode("utf-8", "backslashreplace")
-                    done = table.write(pack(content), rows.images, rows.rejected, rows.errors)
-                    progress.update(rows.images)
+        if output.is_dir():
+            raise BatchError(f"cannot write {output}: it is a folder, name a file")
+        with (
+            atomic(output, keep=True) as part,
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+            closing(pieces),
+            tqdm(total=images.count, unit=" images", disable=None) as progress,
+        ):
+            file.write(",".join(COLUMNS) + "\n")
+            for rows in pieces:
+                file.write(rows.text)
+                done += rows.images
+                rejected += rows.rejected
+                errors += rows.errors
+                progress.update(rows.images)
     except OSError as error:
         raise BatchError(f"cannot write {error.filename or output}: {error.strerror}") from error
-    return done
+    return Rows("", done, rejected, errors)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,88 +129,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     settings = parser.parse_args(argv)
-    output = settings.output
     try:
-        check(output)
-        same = [
-            name for name in settings.input if os.path.realpath(name) == os.path.realpath(output)
-        ]
-        if same and not is_stream(output):
-            raise BatchError(f"--output would overwrite the input {same[0]}")
-        kind = settings.format or _kind(output)
+        if settings.output.resolve() == settings.input.resolve():
+            raise BatchError(f"--output would overwrite the input {settings.input}")
+        if settings.output.suffix.lower() in _OTHER_TABLES:
+            raise BatchError(f"{settings.output}: the table is CSV, name it so (FILE.csv)")
         model = next(iter(find(settings.model).values()))
-        images = open_input(settings.input, settings.raw, settings.key)
-        done = write_table(
+        images = open_input(settings.input, settings.raw)
+        rows = write_table(
             images,
-            output,
+            settings.output,
             model=model,
             raw=settings.raw,
             processes=settings.processes,
             batch=settings.batch,
-            kind=kind,
-            resume=settings.resume,
         )
-    except (BatchError, InputError, OutputError, ModelError) as error:
+    except (BatchError, InputError, ModelError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = "" if is_stream(output) else "; the same command with --resume goes on"
-        print(f"{parser.prog}: stopped{again}", file=sys.stderr)
+        part = settings.output.with_name(settings.output.name + PART)
+        kept = f"; what was read is in {part}" if part.exists() else ""
+        print(f"{parser.prog}: stopped{kept}", file=sys.stderr)
         return STOPPED
     print(
-        f"{output}: {done.images} images, {done.rejected} rejected, "
-        f"{done.errors} with an error; {images.skipped} other files skipped",
+        f"{settings.output}: {rows.images} images, {rows.rejected} rejected, "
+        f"{rows.errors} with an error; {images.skipped} other files skipped",
         file=sys.stderr,
     )
-    return 1 if done.errors and settings.strict else 0
-
-
-def _kind(output: Path) -> str:
-    """Of a table, by its file's name; CSV down a stream."""
-    name = output.with_suffix("") if output.suffix.lower() == _PACKED else output
-    if is_stream(output):
-        return CSV
-    if name.suffix.lower() not in _ENDINGS:
-        known = ", ".join(_ENDINGS)
-        raise BatchError(f"{output}: name it by what it is to be ({known}, each also with .gz)")
-    return _ENDINGS[name.suffix.lower()]
+    return 1 if rows.errors else 0
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m serving.batch",
-        description="Read many handwritten digits into a table: a row for each image, with the "
-        "digit, its confidence, the probability of each digit, and whether to doubt it.",
+        description="Read many handwritten digits into a CSV table: a row for each image, with "
+        "the digit, its confidence, the probability of each digit, and whether to doubt it.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "input",
-        nargs="+",
-        metavar="INPUT",
-        help="folders of pictures, pictures, .zip or .tar of pictures, uint8 arrays (n, height, "
-        "width) as .npz or .npy, IDX, MNIST's CSV, JSON Lines; - reads names of pictures from "
-        "standard input",
-    )
-    parser.add_argument(
-        "--output",
         type=Path,
-        required=True,
-        metavar="FILE",
-        help="the table to write: .csv or .jsonl, also .gz; a pipe or a device; - for standard "
-        "output",
-    )
-    parser.add_argument("--format", choices=FORMATS, help="of the table [default: by its name]")
-    parser.add_argument(
-        "--key",
-        default=KEY,
-        metavar="NAME",
-        help=f"the array in an .npz [default: {KEY}] or the field of JSON Lines [default: image]",
+        metavar="INPUT",
+        help="a folder of pictures, one picture, or an .npz with the array `images`, uint8 "
+        "(n, height, width)",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with a table whose run was ended"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 if a picture could not be read"
+        "--output", type=Path, required=True, metavar="FILE.csv", help="the table to write"
     )
     variable = variable_of("model")
     try:

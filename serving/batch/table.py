@@ -1,15 +1,10 @@
-"""Images to the rows of a table; what `serving.batch` does in each of its processes."""
+"""Images to the rows of a CSV table; what `serving.batch` does in each of its processes."""
 
 import csv
 import io
-import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Sequence
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +15,10 @@ from model.predictor import Predictor
 from serving.batch.inputs import Item
 from serving.settings import Settings
 
-COLUMNS = ["source", "index", "digit", "confidence", "score"]
-COLUMNS += [f"p{digit}" for digit in range(signature.DIGITS)]
-COLUMNS += ["rejected", "reason", "error"]
-CSV, JSON = FORMATS = ("csv", "jsonl")
+_DIGITS = [f"p{digit}" for digit in range(signature.DIGITS)]
+_ANSWER = ["digit", "confidence", "score", *_DIGITS]
+COLUMNS = ["source", "index", *_ANSWER, "rejected", "reason", "error"]
+_EMPTY = [""] * COLUMNS[2:].index("error")
 _PLAIN_MODES = ("1", "L", "P", "RGB")  # Pillow's for 8 bits without transparency
 
 
@@ -42,16 +37,14 @@ class Reader:
     Args:
         model: the ``.onnx`` file.
         raw: take 28 x 28 pixels as they are: white ink on black, centred as in MNIST.
-        kind: of the rows, `CSV` or `JSON` (an object a line).
 
     Raises:
         ModelError: see `Predictor`.
     """
 
-    def __init__(self, model: Path, raw: bool, kind: str):
+    def __init__(self, model: Path, raw: bool):
         self._predictor = Predictor(model)
         self._raw = raw
-        self._as_text = {CSV: _csv, JSON: _json}[kind]
 
     def read(self, chunk: Sequence[Item]) -> Rows:
         """Read some images in one inference."""
@@ -63,24 +56,23 @@ class Reader:
             except (PictureError, OSError) as error:
                 errors[row] = " ".join(str(error).split())
         answers = iter(self._predictor.predict(prepared))
-        rows = [
-            [item.source, item.index, None, errors[row]]
-            if row in errors
-            else [item.source, item.index, next(answers), None]
-            for row, item in enumerate(chunk)
-        ]
-        rejected = sum(answer.verdict.rejected for _, _, answer, _ in rows if answer)
-        return Rows(self._as_text(rows), len(chunk), rejected, len(errors))
+        rejected = 0
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        for row, item in enumerate(chunk):
+            if row in errors:
+                table.writerow([item.source, item.index, *_EMPTY, errors[row]])
+                continue
+            answer = next(answers)
+            rejected += answer.verdict.rejected
+            flag = "true" if answer.verdict.rejected else "false"
+            cells = _cells(answer)
+            table.writerow([item.source, item.index, *cells, flag, answer.verdict.reason, ""])
+        return Rows(text.getvalue(), len(chunk), rejected, len(errors))
 
-    def _prepare(self, image: Path | bytes | np.ndarray | PictureError) -> Prepared:
-        if isinstance(image, PictureError):
-            raise image
+    def _prepare(self, image: Path | np.ndarray) -> Prepared:
         if isinstance(image, Path):
-            if not image.is_file():  # a pipe would never end
-                raise PictureError("there is no such file" if not image.exists() else "not a file")
-            image = image.read_bytes()
-        if isinstance(image, bytes):
-            image = open_picture(image, Settings().max_pixels)
+            image = open_picture(image.read_bytes(), Settings().max_pixels)
             if self._raw:
                 if image.mode not in _PLAIN_MODES or "transparency" in image.info:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")
@@ -96,17 +88,10 @@ class Reader:
 _reader: Reader  # of a worker
 
 
-def start_worker(model: Path, raw: bool, kind: str) -> None:
+def start_worker(model: Path, raw: bool) -> None:
     """Make a process's `Reader`; here, for a new process cannot import a ``__main__``."""
     global _reader
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _reader = Reader(model, raw, kind)
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot end its workers."""
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    _reader = Reader(model, raw)
 
 
 def work(chunk: Sequence[Item]) -> Rows:
@@ -114,51 +99,10 @@ def work(chunk: Sequence[Item]) -> Rows:
     return _reader.read(chunk)
 
 
-def header(kind: str) -> str:
-    """What stands above the rows."""
-    return ",".join(COLUMNS) + "\n" if kind == CSV else ""
-
-
-_Row = tuple[str, int, Prediction | None, str | None]  # source, index, answer or error
-
-
-def _csv(rows: Sequence[_Row]) -> str:
-    """Empty where there is no ink or an error, and the score where the network has none."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    for source, index, answer, error in rows:
-        cells, verdict = [""] * (3 + signature.DIGITS), ["", "", error]
-        if answer is not None:
-            flag = "true" if answer.verdict.rejected else "false"
-            verdict = [flag, answer.verdict.reason, ""]
-            if answer.probabilities is not None:
-                shown = [f"{p:.7g}" for p in answer.probabilities.tolist()]
-                score = "" if answer.score is None else f"{answer.score:.7g}"
-                cells = [str(answer.digit), shown[answer.digit], score, *shown]
-        table.writerow([source, index, *cells, *verdict])
-    return text.getvalue()
-
-
-def _json(rows: Sequence[_Row]) -> str:
-    """The same with null for empty, and ``probabilities`` as one list."""
-    return "".join(json.dumps(_object(*row)) + "\n" for row in rows)
-
-
-def _object(source: str, index: int, answer: Prediction | None, error: str | None) -> dict:
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else float(f"{value:.7g}")
-
-    values: dict[str, Any] = dict.fromkeys(
-        ("digit", "confidence", "score", "probabilities", "rejected", "reason")
-    )
-    if answer is not None:
-        values |= {
-            "digit": answer.digit,
-            "confidence": rounded(answer.confidence),
-            "score": rounded(answer.score),
-            "rejected": answer.verdict.rejected,
-            "reason": answer.verdict.reason or None,
-        }
-        if answer.probabilities is not None:
-            values["probabilities"] = [rounded(p) for p in answer.probabilities.tolist()]
-    return {"source": source, "index": index, **values, "error": error}
+def _cells(answer: Prediction) -> list[str]:
+    """`_ANSWER`; empty where there is no ink, and the score where the network has none."""
+    if answer.probabilities is None:
+        return [""] * len(_ANSWER)
+    shown = [f"{p:.7g}" for p in answer.probabilities.tolist()]
+    score = "" if answer.score is None else f"{answer.score:.7g}"
+    return [str(answer.digit), shown[answer.digit], score, *shown]
