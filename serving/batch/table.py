@@ -70,6 +70,7 @@ class Reader:
 
     def __init__(self, model: Path, options: Options):
         self._options = options
+        self._max_pixels = Settings().max_pixels
         self.predictor = Predictor(model)
         names = self.predictor.output_names
         self._outputs = list(self.predictor.answer_names)
@@ -111,7 +112,7 @@ class Reader:
         if isinstance(image, Path):
             image = _bytes_of(image)
         if isinstance(image, bytes):
-            image = open_picture(image, Settings().max_pixels)
+            image = open_picture(image, self._max_pixels)
             if self._options.raw:
                 if image.mode not in _PLAIN_MODES or "transparency" in image.info:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")
