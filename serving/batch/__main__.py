@@ -59,7 +59,8 @@ def _in_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise BatchError(
-            "a worker ended unexpectedly, perhaps for lack of memory: take fewer --processes"
+            "a worker ended unexpectedly, perhaps for lack of memory: take fewer --processes, and "
+            "--resume if the output is a file"
         ) from error
     except BaseException:  # stopped: what the workers still read is of no use
         for worker in multiprocessing.active_children():

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -381,6 +382,29 @@ def test_killed_runs_go_on_to_the_same_bytes(tmp_path, tiny_model, ending):
     assert main([*map(str, [path, "--output", output, *flags, "--resume"])]) == 0
     assert output.read_bytes() == whole.read_bytes()
     assert not parts.exists()
+
+
+def test_full_disk_is_one_line_and_2_and_loses_nothing(tmp_path, tiny_model):
+    path = save(tmp_path / "d.npz", RANDOM.integers(0, 256, (1_000, 28, 28), np.uint8))
+    output, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+    flags = ["--raw", "--batch", 4]
+    assert run_on(path, whole, *flags, model=tiny_model) == 0
+    most = whole.stat().st_size // 2  # bytes in a file, which stands for the disk's end
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    command = [sys.executable, "-B", "-m", "serving.batch", path, "--output", output]
+    command += ["--model", tiny_model, *flags]
+    shown = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, preexec_fn=limit
+    )
+    assert shown.returncode == 2
+    assert shown.stderr.splitlines()[-1].endswith("make room, then go on with --resume")
+    assert shown.stderr.count("\n") == 1
+    assert not output.exists()
+    assert run_on(path, output, *flags, "--resume", model=tiny_model) == 0
+    assert output.read_bytes() == whole.read_bytes()
 
 
 def test_resume_refuses_what_has_changed_and_a_new_start_what_is_there(
