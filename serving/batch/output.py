@@ -90,7 +90,10 @@ class Parts:
     """
 
     def __init__(self, output: Path, manifest: dict[str, Any], resume: bool):
-        self._output = output.resolve()
+        try:
+            self._output = output.resolve()
+        except RuntimeError as error:  # Python 3.11 and 3.12
+            raise OutputError(f"cannot write {output}: a circle of links") from error
         self.folder = self._output.with_name(self._output.name + PARTS)
         self._old = self._check()
         with told(str(output)):
@@ -158,6 +161,8 @@ class Parts:
         old = self._output.stat()
         if not (old.st_mode & 0o222 and os.access(self._output, os.W_OK)):
             raise OutputError(f"cannot write {self._output}: it is read-only, name another file")
+        if os.geteuid() not in (0, old.st_uid):
+            raise OutputError(f"cannot write {self._output}: it is another user's, name another")
         return old
 
     def _compare(self, manifest: dict[str, Any], resume: bool) -> None:
