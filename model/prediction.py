@@ -109,7 +109,8 @@ def predictions(
     """Judge a batch of the network's answers.
 
     Args:
-        outputs: `probabilities` (count, 10) and, where the network has it, `score` (count, 1).
+        outputs: `probabilities` (count, 10) and, where the network has it, `score` (count, 1);
+            what else there is of belief and states goes into each answer.
         thresholds: of the network's card.
         digits: `Prepared.digits` of each, (count,), or one number for all.
     """
@@ -117,10 +118,17 @@ def predictions(
     verdicts = judge(probabilities, scores, thresholds, digits)
     of_each = [None] * len(verdicts) if scores is None else scores[:, 0].tolist()
     inked = np.broadcast_to(digits, len(verdicts)).tolist()
+    beliefs = outputs.get(signature.STEP_PROBABILITIES, [None] * len(verdicts))
+    states = {name: value for name, value in outputs.items() if signature.layer_of(name)}
     return [
-        Prediction(verdict, *((answer, score) if has_ink else ()))
-        for verdict, answer, score, has_ink in zip(
-            verdicts, probabilities, of_each, inked, strict=True
+        Prediction(
+            verdict,
+            *((answer, score) if has_ink else (None, None)),
+            belief,
+            {name: value[i] for name, value in states.items()},
+        )
+        for i, (verdict, answer, score, has_ink, belief) in enumerate(
+            zip(verdicts, probabilities, of_each, inked, beliefs, strict=True)
         )
     ]
 

@@ -207,25 +207,29 @@ class Predictor:
         session = self._large_session if len(images) > _KEPT_BATCH else self._session
         return dict(zip(names, session.run(names, {signature.IMAGES: images}), strict=True))
 
-    def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+    def predict(
+        self, prepared: Sequence[Prepared], outputs: list[str] | None = None
+    ) -> list[Prediction]:
         """Read pictures in one inference; the network is not asked about those without ink.
 
         Where a picture may be meant in several ways, the most credible answer is taken
-        (`model.prediction.best`).
+        (`model.prediction.best`). `outputs` are the names to compute, with belief and states
+        where they are wanted; `answer_names` when None.
         """
         answers = [Prediction(Verdict(NO_INK))] * len(prepared)
         ways = [(i, way) for i, each in enumerate(prepared) for way in (each, *each.others)]
         ways = [(i, way) for i, way in ways if way.digits]
         if ways:
-            outputs = self.run(np.stack([way.rows for _, way in ways]), self.answer_names)
+            rows = np.stack([way.rows for _, way in ways])
             digits = np.array([way.digits for _, way in ways])
+            found = predictions(
+                self.run(rows, outputs or self.answer_names), self.thresholds, digits
+            )
             of_each: dict[int, list[Prediction]] = {}
-            for (index, way), answer in zip(
-                ways, predictions(outputs, self.thresholds, digits), strict=True
-            ):
+            for (index, way), answer in zip(ways, found, strict=True):
                 of_each.setdefault(index, []).append(replace(answer, prepared=way))
-            for index, found in of_each.items():
-                answers[index] = best(found)
+            for index, each in of_each.items():
+                answers[index] = best(each)
         return answers
 
     def read(self, rows: np.ndarray, digits: int = 1) -> Prediction:
@@ -234,13 +238,8 @@ class Predictor:
         Args:
             rows, digits: see `Prepared`.
         """
-        outputs = self.run(rows[None])
-        [answer] = predictions(outputs, self.thresholds, digits)
-        return replace(
-            answer,
-            step_probabilities=outputs[signature.STEP_PROBABILITIES][0],
-            hidden_states={k: v[0] for k, v in outputs.items() if signature.layer_of(k)},
-        )
+        [answer] = predictions(self.run(rows[None]), self.thresholds, digits)
+        return answer
 
 
 def read_card(path: Path) -> dict[str, Any]:

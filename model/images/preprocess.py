@@ -12,6 +12,7 @@ centre of mass in (14, 15]; as pixel indices, in (13.5, 14.5], which holds for M
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -385,6 +386,7 @@ def _thickened(
     return image, lambda ink: place(thick(ink))
 
 
+@lru_cache(256)
 def _shares(length: int, side: int) -> np.ndarray:
     """How `length` pixels in the middle of `side` share out among 20: float32 (20, length).
 
@@ -393,4 +395,6 @@ def _shares(length: int, side: int) -> np.ndarray:
     starts = np.arange(length) + (side - length) // 2
     edges = np.arange(_BOX + 1)[:, None] * (side / _BOX)
     overlaps = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
-    return (overlaps.clip(0) * (_BOX / side)).astype(np.float32)
+    shares = (overlaps.clip(0) * (_BOX / side)).astype(np.float32)
+    shares.setflags(write=False)
+    return shares

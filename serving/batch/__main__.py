@@ -1,11 +1,12 @@
-"""Digits by the thousand: ``python -m serving.batch INPUT --output predictions.csv``.
+"""Digits by the million: ``python -m serving.batch INPUT... --output FILE``.
 
-INPUT is a folder of pictures (with the folders in it), one picture, or an .npz with the array
-``images``, uint8 (n, height, width). The table has a row for each image, in the order of the
-input. A picture that cannot be read has its ``error`` and spoils no other.
+Inputs are folders of pictures, pictures, and files with many images, told by their first bytes
+(`serving.batch.formats`). The table has a row for each image, in the order of the inputs. A
+picture that cannot be read has its ``error`` and spoils no other.
 
-Exit codes: 0; 1 if a row has an error; 2 if nothing could be done, with one line on why; 130
-if stopped, by Ctrl-C or SIGTERM.
+Exit codes: 0; 1 if a file ended before all of its images were read, and with ``--strict`` if a
+row has an error; 2 if nothing could be done, with one line on why; 130 if stopped, by Ctrl-C or
+SIGTERM.
 """
 
 import os
@@ -16,23 +17,25 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import multiprocessing
 import signal
 import sys
+from argparse import Namespace
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 
 from tqdm import tqdm
 
-from model.files import PART, atomic
+from model import __version__, cards
 from model.predictor import ModelError, find
-from serving.batch.inputs import Input, InputError, Item, open_input
-from serving.batch.table import COLUMNS, Reader, Rows, start_worker, work
+from serving.batch.inputs import Chunk, InputError, Inputs, Survey
+from serving.batch.output import CHUNKS, OutputError, Parts, descriptor_of, is_stream, write_stream
+from serving.batch.table import FORMATS, Options, Reader, Rows, start_worker, work
 from serving.settings import Parser, Settings, paths, variable_of, whole
 
 STOPPED = 130
-_OTHER_TABLES = (".parquet", ".json", ".jsonl", ".xlsx", ".npz", ".feather")
 
 
 class BatchError(Exception):
@@ -40,12 +43,12 @@ class BatchError(Exception):
 
 
 def _in_processes(
-    chunks: Iterable[list[Item]], processes: int, model: Path, raw: bool
+    chunks: Iterable[Chunk], processes: int, model: Path, options: Options
 ) -> Iterator[Rows]:
-    """Map `Reader(model, raw).read` over the chunks, in order, few of them in memory at a time."""
+    """Map `Reader(model, options).read` over the chunks, in order, few in memory at a time."""
     # Spawned, for a fork of a process with ONNX Runtime's threads may hang.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, start_worker, (model, raw))
+    pool = ProcessPoolExecutor(processes, spawn, start_worker, (model, options))
     waiting: deque[Future[Rows]] = deque()
     try:
         for chunk in chunks:
@@ -56,7 +59,8 @@ def _in_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise BatchError(
-            "a worker ended unexpectedly, perhaps for lack of memory: take fewer --processes"
+            "a worker ended unexpectedly, perhaps for lack of memory: take fewer --processes, and "
+            "--resume if the output is a file"
         ) from error
     except BaseException:  # stopped: what the workers still read is of no use
         for worker in multiprocessing.active_children():
@@ -66,7 +70,7 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[Rows]:
+def _submit(pool: ProcessPoolExecutor, chunk: Chunk) -> Future[Rows]:
     # This may start a worker, which inherits the mask: Ctrl-C is for this process alone.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -75,53 +79,92 @@ def _submit(pool: ProcessPoolExecutor, chunk: list[Item]) -> Future[Rows]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+def _read(
+    chunks: Iterator[Chunk], reader: Reader, processes: int, model: Path, options: Options
+) -> Iterator[Rows]:
+    """Here, where there is one process or one chunk; else in processes."""
+    first = list(islice(chunks, 2))
+    if processes == 1 or len(first) < 2:
+        yield from map(reader.read, first)
+        yield from map(reader.read, chunks)
+    else:
+        with closing(_in_processes(chain(first, chunks), processes, model, options)) as pieces:
+            yield from pieces
+
+
+class _Counts:
+    """What was read, shown as it grows where somebody looks."""
+
+    def __init__(self, survey: Survey):
+        self.images = self.rejected = self.errors = 0
+        self._progress = tqdm(total=survey.count, unit=" images", disable=None, smoothing=0.1)
+
+    def add(self, images: int, rejected: int, errors: int) -> None:
+        self.images += images
+        self.rejected += rejected
+        self.errors += errors
+        self._progress.update(images)
+
+    def watch(self, pieces: Iterator[Rows]) -> Generator[Rows, None, None]:
+        with closing(pieces), self._progress:
+            for rows in pieces:
+                self.add(*rows[1:])
+                yield rows
+
+
 def write_table(
-    images: Input, output: Path, *, model: Path, raw: bool, processes: int, batch: int
+    inputs: Inputs,
+    survey: Survey,
+    output: str,
+    *,
+    model: Path,
+    options: Options,
+    processes: int = 1,
+    resume: bool = False,
 ) -> Rows:
-    """Read all images and write `output`, which appears only when it is whole.
+    """Read all images and write `output`: a file appears only when it is whole.
 
     Args:
-        images: see `serving.batch.inputs`.
-        output: the CSV file; until the end its name has ``.part`` behind it.
+        inputs, survey: see `serving.batch.inputs`.
+        output: a file, a pipe, a device, or ``-``.
         model: the ``.onnx`` file.
-        raw: see `Reader`.
+        options: see `Options`.
         processes: workers; with 1 the work is done in this process.
-        batch: images in one inference.
+        resume: go on with what a run that was stopped has left.
 
     Returns:
-        The table's counts, with an empty text.
+        The table's counts, without content.
 
     Raises:
-        BatchError: the file cannot be written, or a worker died.
-        InputError: see `Input.chunks`.
+        BatchError: a worker died.
+        InputError: see `Inputs.chunks`.
         ModelError: see `Predictor`.
+        OutputError: see `serving.batch.output`.
     """
-    reader = Reader(model, raw)  # here, too, so that a bad model is told in its own words
-    chunks = images.chunks(batch)
-    if processes > 1 and images.count > batch:
-        pieces = _in_processes(chunks, min(processes, -(-images.count // batch)), model, raw)
+    reader = Reader(model, options)  # here, too, so that a bad model is told in its own words
+    chunks = inputs.chunks(options.batch)
+    if is_stream(output):
+        if resume:
+            raise OutputError(f"cannot --resume into {output}, which is no file: name a file")
+        counts = _Counts(survey)
+        with closing(counts.watch(_read(chunks, reader, processes, model, options))) as pieces:
+            write_stream(output, reader, options.format, pieces)
     else:
-        pieces = (reader.read(chunk) for chunk in chunks)
-    done = rejected = errors = 0
-    try:
-        if output.is_dir():
-            raise BatchError(f"cannot write {output}: it is a folder, name a file")
-        with (
-            atomic(output, keep=True) as part,
-            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-            closing(pieces),
-            tqdm(total=images.count, unit=" images", disable=None) as progress,
-        ):
-            file.write(",".join(COLUMNS) + "\n")
-            for rows in pieces:
-                file.write(rows.text)
-                done += rows.images
-                rejected += rows.rejected
-                errors += rows.errors
-                progress.update(rows.images)
-    except OSError as error:
-        raise BatchError(f"cannot write {error.filename or output}: {error.strerror}") from error
-    return Rows("", done, rejected, errors)
+        card = cards.card_path(model)
+        manifest = {
+            "the input": survey.fingerprint,
+            "the network": reader.predictor.sha256,
+            "its card": cards.sha256(card) if card.is_file() else None,
+            "Scanline": __version__,
+        } | {f"--{name}": value for name, value in options.as_json().items()}
+        with closing(Parts(Path(output), manifest, resume)) as parts:
+            counts = _Counts(survey)
+            for done in parts.done:
+                counts.add(*done)
+            left = islice(chunks, CHUNKS * len(parts.done), None)
+            with closing(counts.watch(_read(left, reader, processes, model, options))) as pieces:
+                parts.write(reader, options.format, pieces)
+    return Rows(None, counts.images, counts.rejected, counts.errors)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,53 +172,97 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     settings = parser.parse_args(argv)
+    again = "" if is_stream(settings.output) else "; the same command with --resume goes on"
     try:
-        if settings.output.resolve() == settings.input.resolve():
-            raise BatchError(f"--output would overwrite the input {settings.input}")
-        if settings.output.suffix.lower() in _OTHER_TABLES:
-            raise BatchError(f"{settings.output}: the table is CSV, name it so (FILE.csv)")
+        options = _options(settings)
+        inputs = Inputs(settings.inputs, settings.key)
+        survey = inputs.survey()
+        if survey.fingerprint is None:
+            again = ""
+            if settings.resume:
+                raise InputError(
+                    "cannot --resume a list on standard input, which is read only once: name "
+                    "files, folders or patterns"
+                )
         model = next(iter(find(settings.model).values()))
-        images = open_input(settings.input, settings.raw)
         rows = write_table(
-            images,
+            inputs,
+            survey,
             settings.output,
             model=model,
-            raw=settings.raw,
+            options=options,
             processes=settings.processes,
-            batch=settings.batch,
+            resume=settings.resume,
         )
-    except (BatchError, InputError, ModelError) as error:
+    except (BatchError, InputError, ModelError, OutputError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        part = settings.output.with_name(settings.output.name + PART)
-        kept = f"; what was read is in {part}" if part.exists() else ""
-        print(f"{parser.prog}: stopped{kept}", file=sys.stderr)
+        print(f"{parser.prog}: stopped{again}", file=sys.stderr)
         return STOPPED
+    broken = f"; {inputs.broken} files ended too early" if inputs.broken else ""
     print(
         f"{settings.output}: {rows.images} images, {rows.rejected} rejected, "
-        f"{rows.errors} with an error; {images.skipped} other files skipped",
+        f"{rows.errors} with an error; {survey.skipped} other files skipped{broken}",
         file=sys.stderr,
     )
-    return 1 if rows.errors else 0
+    return 1 if inputs.broken or (settings.strict and rows.errors) else 0
+
+
+def _options(settings: Namespace) -> Options:
+    """What was asked for.
+
+    Raises:
+        OutputError: the output is an input, or its ending names no format.
+    """
+    output = Path(settings.output)
+    format = settings.format or next(
+        (each for each in sorted(FORMATS, key=len) if output.name.lower().endswith(f".{each}")),
+        None,
+    )
+    if format is None:
+        if not is_stream(settings.output):
+            known = ", ".join(f".{each}" for each in FORMATS)
+            raise OutputError(f"{output}: end it in {known}, or name a --format")
+        format = FORMATS[0]
+    if descriptor_of(settings.output) is None and output.is_file():
+        for named in settings.inputs:
+            if output.resolve() == Path(named).resolve():
+                raise OutputError(f"--output would overwrite the input {named}")
+    return Options(
+        format,
+        settings.batch,
+        settings.raw,
+        settings.probabilities,
+        settings.step_probabilities,
+        settings.hidden_states,
+    )
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m serving.batch",
-        description="Read many handwritten digits into a CSV table: a row for each image, with "
-        "the digit, its confidence, the probability of each digit, and whether to doubt it.",
+        description="Read many handwritten digits into a table: a row for each image, with the "
+        "digit, its confidence, and whether to doubt it. A run that was stopped goes on.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "input",
-        type=Path,
+        "inputs",
+        nargs="+",
         metavar="INPUT",
-        help="a folder of pictures, one picture, or an .npz with the array `images`, uint8 "
-        "(n, height, width)",
+        help="a folder of pictures, a picture, .npz, .npy, IDX, MNIST's CSV, Parquet, Arrow, tar, "
+        'zip, JSON Lines, a pattern ("scans/**/*.png"), or - for a list of files on standard input',
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE.csv", help="the table to write"
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="the table to write: " + ", ".join(f".{each}" for each in FORMATS) + "; a pipe or "
+        "device, or - for standard output, is written as the rows come",
+    )
+    parser.add_argument("--format", choices=FORMATS, help="[default: by the output's ending]")
+    parser.add_argument(
+        "--key", metavar="NAME", help="the array of an .npz, or the column, that holds the images"
     )
     variable = variable_of("model")
     try:
@@ -190,11 +277,15 @@ def _parser() -> Parser:
         metavar="FILE.onnx",
         help=f"the network [{variable}, of several the first; default: the released one]",
     )
-    parser.add_argument(
-        "--raw",
-        action="store_true",
-        help="take 28 x 28 images as they are: white ink on black, centred as in MNIST",
-    )
+    for flag, text in (
+        ("--raw", "take 28 x 28 images as they are: white ink on black, centred as in MNIST"),
+        ("--probabilities", "columns p0 to p9"),
+        ("--step-probabilities", "a column of what the network believes after each row"),
+        ("--hidden-states", "columns of the network's states after each row"),
+        ("--strict", "exit with 1 if a row has an error"),
+        ("--resume", "go on with what a run that was stopped has left, if there is such"),
+    ):
+        parser.add_argument(flag, action="store_true", help=text)
     cores = _cores()
     parser.add_argument(
         "--processes",

@@ -1,108 +1,251 @@
-"""Images to the rows of a CSV table; what `serving.batch` does in each of its processes."""
+"""Images to rows of a table: what `serving.batch` does in each of its processes."""
 
-import csv
-import io
+import json
+import multiprocessing
+import os
+import re
+import threading
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model import signature
 from model.images.files import PictureError, open_picture
-from model.prediction import Prediction, Prepared, prepare
+from model.prediction import Prediction, Prepared, predictions, prepare
 from model.predictor import Predictor
-from serving.batch.inputs import Item
+from serving.batch.formats import Block, InputError, Item, need_pyarrow
 from serving.settings import Settings
 
-_DIGITS = [f"p{digit}" for digit in range(signature.DIGITS)]
-_ANSWER = ["digit", "confidence", "score", *_DIGITS]
-COLUMNS = ["source", "index", *_ANSWER, "rejected", "reason", "error"]
-_EMPTY = [""] * COLUMNS[2:].index("error")
+FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
 _PLAIN_MODES = ("1", "L", "P", "RGB")  # Pillow's for 8 bits without transparency
+_NO_INK = Prepared(np.zeros((signature.STEPS, signature.PIXELS), np.float32), 0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the table's content, beside input and network.
+
+    Attributes:
+        format: one of `FORMATS`.
+        batch: images in one inference.
+        raw: take 28 x 28 pixels as they are: white ink on black, centred as in MNIST.
+        probabilities: a column for each digit's, ``p0`` to ``p9``.
+        steps: a column `signature.STEP_PROBABILITIES`, 28 x 10.
+        states: a column for each of the network's hidden states, 28 x units.
+    """
+
+    format: str = "csv"
+    batch: int = 64
+    raw: bool = False
+    probabilities: bool = False
+    steps: bool = False
+    states: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class Rows(NamedTuple):
-    """A piece of the table, and what to count in it."""
+    """A piece of the table, lines or a RecordBatch of pyarrow's, and what to count in it."""
 
-    text: str
+    content: Any
     images: int
     rejected: int
     errors: int
 
 
 class Reader:
-    """Turns chunks of images into rows.
+    """Turns images into rows.
 
-    Args:
-        model: the ``.onnx`` file.
-        raw: take 28 x 28 pixels as they are: white ink on black, centred as in MNIST.
+    Attributes:
+        columns: the table's.
 
     Raises:
         ModelError: see `Predictor`.
+        InputError: pyarrow is needed and not installed.
     """
 
-    def __init__(self, model: Path, raw: bool):
-        self._predictor = Predictor(model)
-        self._raw = raw
+    def __init__(self, model: Path, options: Options):
+        self._options = options
+        self._max_pixels = Settings().max_pixels
+        self.predictor = Predictor(model)
+        names = self.predictor.output_names
+        self._outputs = list(self.predictor.answer_names)
+        self._large = [signature.STEP_PROBABILITIES] if options.steps else []
+        self._large += [name for name in names if options.states and signature.layer_of(name)]
+        self._outputs += self._large
+        digits = [f"p{digit}" for digit in range(signature.DIGITS)] if options.probabilities else []
+        self.columns = ["source", "index", "digit", "confidence", "score", *digits]
+        self.columns += ["rejected", "reason", "error", *self._large]
+        if options.format == "parquet":
+            need_pyarrow("to write Parquet")
 
-    def read(self, chunk: Sequence[Item]) -> Rows:
+    def read(self, chunk: Block | Sequence[Item]) -> Rows:
         """Read some images in one inference."""
+        if isinstance(chunk, Block):
+            block = chunk
+            chunk = [Item(block.source, block.start + i, im) for i, im in enumerate(block.images)]
+            if self._options.raw and _is_raw(block.images):
+                return self._rows(chunk, self._read_raw(block.images))
         prepared: list[Prepared] = []
         errors: dict[int, str] = {}
         for row, item in enumerate(chunk):
             try:
                 prepared.append(self._prepare(item.image))
-            except (PictureError, OSError) as error:
-                errors[row] = " ".join(str(error).split())
-        answers = iter(self._predictor.predict(prepared))
-        rejected = 0
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        for row, item in enumerate(chunk):
-            if row in errors:
-                table.writerow([item.source, item.index, *_EMPTY, errors[row]])
-                continue
-            answer = next(answers)
-            rejected += answer.verdict.rejected
-            flag = "true" if answer.verdict.rejected else "false"
-            cells = _cells(answer)
-            table.writerow([item.source, item.index, *cells, flag, answer.verdict.reason, ""])
-        return Rows(text.getvalue(), len(chunk), rejected, len(errors))
+            except (PictureError, InputError, OSError, MemoryError) as error:
+                prepared.append(_NO_INK)
+                errors[row] = " ".join(str(error).split()) or "not enough memory"
+        answers: list[Any] = self.predictor.predict(prepared, self._outputs)
+        return self._rows(chunk, [errors.get(row, each) for row, each in enumerate(answers)])
 
-    def _prepare(self, image: Path | np.ndarray) -> Prepared:
+    def _read_raw(self, images: np.ndarray) -> list[Prediction]:
+        digits = images.any(axis=(1, 2)).astype(int)
+        outputs = self.predictor.run(images, self._outputs)
+        return predictions(outputs, self.predictor.thresholds, digits)
+
+    def _prepare(self, image: Any) -> Prepared:
+        if isinstance(image, Exception):
+            raise image
         if isinstance(image, Path):
-            image = open_picture(image.read_bytes(), Settings().max_pixels)
-            if self._raw:
+            image = _bytes_of(image)
+        if isinstance(image, bytes):
+            image = open_picture(image, self._max_pixels)
+            if self._options.raw:
                 if image.mode not in _PLAIN_MODES or "transparency" in image.info:
                     raise PictureError("--raw needs 8 bits a pixel and no transparency")
                 image = np.asarray(image.convert("L"))
-        if not self._raw:
+        if not self._options.raw:
             return prepare(image)
-        if image.shape != (signature.STEPS, signature.PIXELS):
-            height, width = image.shape
-            raise PictureError(f"--raw needs 28 x 28 pixels, not {width} x {height}")
+        if not _is_raw(image[None]):
+            raise PictureError(
+                "--raw needs uint8 of 28 x 28 pixels, not "
+                f"{image.dtype} of {' x '.join(map(str, image.shape[1::-1]))}"
+            )
         return Prepared(image, int(image.any()))
+
+    def _rows(self, items: Sequence[Item], answers: Sequence[Prediction | str]) -> Rows:
+        rows, rejected, errors = [], 0, 0
+        empty = [None] * (len(self.columns) - 2)
+        at = self.columns.index("error") - 2
+        for item, answer in zip(items, answers, strict=True):
+            source = item.source.encode("utf-8", "backslashreplace").decode()
+            if isinstance(answer, str):
+                cells = empty.copy()
+                cells[at] = answer.encode("utf-8", "backslashreplace").decode()
+                errors += 1
+            else:
+                cells = self._cells(answer)
+                rejected += answer.verdict.rejected
+            rows.append((source, item.index, *cells))
+        return Rows(self._encoded(rows), len(rows), rejected, errors)
+
+    def _cells(self, answer: Prediction) -> list[Any]:
+        """Those behind source and index; empty where there is no ink, and unknown scores."""
+        verdict, has_ink = answer.verdict, answer.probabilities is not None
+        ten = answer.probabilities.tolist() if has_ink else [None] * signature.DIGITS
+        cells = [answer.digit, max(ten) if has_ink else None, answer.score]
+        if self._options.probabilities:
+            cells += ten
+        cells += [verdict.rejected, verdict.reason, None]
+        for name in self._large:
+            states = answer.hidden_states | {
+                signature.STEP_PROBABILITIES: answer.step_probabilities
+            }
+            cells.append(states.get(name) if has_ink else None)
+        return cells
+
+    def _encoded(self, rows: list[tuple]) -> Any:
+        if self._options.format == "parquet":
+            arrow = need_pyarrow("to write Parquet")
+            columns = zip(*rows, strict=True)
+            arrays = [
+                arrow.array(
+                    [c.tolist() if isinstance(c, np.ndarray) else c for c in column], field.type
+                )
+                for column, field in zip(columns, self.schema(), strict=True)
+            ]
+            return arrow.record_batch(arrays, schema=self.schema())
+        if self._options.format.startswith("jsonl"):
+            lines = (
+                json.dumps(dict(zip(self.columns, map(_plain, row), strict=True))) for row in rows
+            )
+        else:
+            lines = (",".join(map(_cell, row)) for row in rows)
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def schema(self) -> Any:
+        """The table's columns for pyarrow."""
+        arrow = need_pyarrow("to write Parquet")
+        types = {"index": arrow.int64(), "digit": arrow.int8(), "rejected": arrow.bool_()}
+        types |= dict.fromkeys(("source", "reason", "error"), arrow.string())
+        types |= dict.fromkeys(self._large, arrow.list_(arrow.list_(arrow.float32())))
+        return arrow.schema([(name, types.get(name, arrow.float32())) for name in self.columns])
+
+    def head(self) -> bytes:
+        """What stands before the first row."""
+        return f"{','.join(self.columns)}\n".encode() if self._options.format[:3] == "csv" else b""
+
+
+def _is_raw(images: np.ndarray) -> bool:
+    size = (signature.STEPS, signature.PIXELS)
+    return images.shape[1:] == size and images.dtype == np.uint8
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device would never end
+            raise PictureError("it is no file: a pipe, a device or a folder")
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"the file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise PictureError(f"the file cannot be read: {error}") from error
+
+
+def _plain(cell: Any) -> Any:
+    """A cell for JSON: seven digits say all that float32 knows."""
+    if isinstance(cell, float):
+        return float(f"{cell:.7g}")
+    if isinstance(cell, np.ndarray):
+        return [[float(f"{number:.7g}") for number in row] for row in cell.tolist()]
+    return cell
+
+
+def _cell(cell: Any) -> str:
+    """A cell for CSV. The csv module of Python 3.11 leaves a CR unquoted."""
+    kind = type(cell)
+    if kind is float:
+        return f"{cell:.7g}"
+    if kind is str:
+        return '"' + cell.replace('"', '""') + '"' if re.search('[,"\r\n]', cell) else cell
+    if cell is None:
+        return ""
+    if kind is np.ndarray:
+        return f'"{json.dumps(_plain(cell))}"'
+    return str(cell).lower()  # numbers, true and false
 
 
 _reader: Reader  # of a worker
 
 
-def start_worker(model: Path, raw: bool) -> None:
+def start_worker(model: Path, options: Options) -> None:
     """Make a process's `Reader`; here, for a new process cannot import a ``__main__``."""
     global _reader
-    _reader = Reader(model, raw)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _reader = Reader(model, options)
 
 
-def work(chunk: Sequence[Item]) -> Rows:
+def _end_with_parent() -> None:
+    """Killed outright, a parent cannot end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def work(chunk: Block | Sequence[Item]) -> Rows:
     """Read some images with it."""
     return _reader.read(chunk)
-
-
-def _cells(answer: Prediction) -> list[str]:
-    """`_ANSWER`; empty where there is no ink, and the score where the network has none."""
-    if answer.probabilities is None:
-        return [""] * len(_ANSWER)
-    shown = [f"{p:.7g}" for p in answer.probabilities.tolist()]
-    score = "" if answer.score is None else f"{answer.score:.7g}"
-    return [str(answer.digit), shown[answer.digit], score, *shown]

@@ -1,10 +1,15 @@
 """`python -m serving.batch`: the table, its errors, its exit codes, stopped and in processes."""
 
 import csv
+import gzip
+import json
 import os
+import resource
 import signal
+import stat
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,8 +22,10 @@ from model.images.preprocess import preprocess
 from model.images.strokes import render
 from model.predictor import Predictor
 from serving.batch.__main__ import main
-from serving.batch.inputs import KEY
-from tests.conftest import save_tiny_model
+from serving.batch.formats import IMAGES
+from serving.batch.output import CHUNKS, PARTS
+from serving.batch.table import Reader
+from tests.conftest import TINY_UNITS, save_tiny_model
 from tests.support.drawings import DRAWINGS
 from tests.support.running import ROOT
 
@@ -36,9 +43,10 @@ def table(tmp_path, tiny_model):
 
     def run(path, *flags, model=tiny_model, processes=1):
         output = tmp_path / "out.csv"
-        arguments = [path, "--output", output, "--model", model, "--processes", processes, *flags]
-        code = main([str(argument) for argument in arguments])
-        assert not (tmp_path / "out.csv.part").exists()
+        inputs = path if isinstance(path, list) else [path]
+        arguments = [*inputs, "--output", output, "--model", model, "--processes", processes]
+        code = main([str(argument) for argument in (*arguments, "--probabilities", *flags)])
+        assert not (tmp_path / "out.csv.parts").exists()
         with output.open(encoding="utf-8", newline="") as file:
             return code, list(csv.DictReader(file))
 
@@ -52,7 +60,7 @@ def drawings() -> np.ndarray:
 
 
 def save(path, images):
-    np.savez(path, **{KEY: images})
+    np.savez(path, **{IMAGES: images})
     return path
 
 
@@ -110,10 +118,10 @@ def test_raw_pictures(table, tmp_path, tiny_model):
     Image.fromarray(image).convert("RGBA").save(tmp_path / "in/c.png")
     Image.new("L", (20, 30)).save(tmp_path / "in/d.png")
     code, rows = table(tmp_path / "in", "--raw")
-    assert code == 1
+    assert code == 0
     assert_read(rows[:2], [image, image], tiny_model)
     assert "no transparency" in rows[2]["error"]
-    assert "28 x 28 pixels, not 20 x 30" in rows[3]["error"]
+    assert "28 x 28 pixels, not uint8 of 20 x 30" in rows[3]["error"]
 
 
 def test_each_verdict(table, tmp_path, doubting_model):
@@ -146,10 +154,12 @@ def test_a_bad_file_has_its_error_and_the_others_their_answers(table, tmp_path, 
     (tmp_path / "in/d.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "in/f.png").write_bytes(b"")
     (tmp_path / "in/g.txt").write_text("other")
+    os.mkfifo(tmp_path / "in/h.png")
+    (tmp_path / "in/i.png").symlink_to("nowhere")
     code, rows = table(tmp_path / "in")
-    assert code == 1
+    assert code == 0
     failed = [bool(row["error"]) for row in rows]
-    assert failed == [False, True, False, True, False, True]
+    assert failed == [False, True, False, True, False, True, True, True]
     for row in rows:
         filled = {name for name, value in row.items() if value}
         if row["error"]:
@@ -157,11 +167,12 @@ def test_a_bad_file_has_its_error_and_the_others_their_answers(table, tmp_path, 
         else:
             assert row["digit"]
     [summary] = capsys.readouterr().err.splitlines()
-    assert "6 images, 0 rejected, 3 with an error; 1 other files skipped" in summary
+    assert "8 images, 0 rejected, 5 with an error; 1 other files skipped" in summary
+    assert table(tmp_path / "in", "--strict") == (1, rows)
 
 
 def test_names_that_csv_must_quote(table, tmp_path, drawings):
-    names = sorted(['a,"b".png', "line\nbreak.png", "sieben ⑦.png"])
+    names = sorted(['a,"b".png', "line\nbreak.png", "return\rhere.png", "sieben ⑦.png"])
     (tmp_path / "in").mkdir()
     for name in names:
         Image.fromarray(drawings[0]).save(tmp_path / "in" / name)
@@ -193,11 +204,18 @@ def test_batch_and_processes_change_nothing(table, tmp_path, tiny_model):
     [
         (["none", "--output", "out.csv"], "no file or folder none"),
         (["empty", "--output", "out.csv"], "no pictures"),
-        (["d.npz", "--output", "out.csv", "--raw"], "without --raw"),
+        (["x*.png", "--output", "out.csv"], "no file is called like"),
+        (["words.txt", "--output", "out.csv"], "not an image, or a broken one"),
         (["d.npz", "--output", "none/out.csv"], "cannot write"),
-        (["d.npz", "--output", "empty"], "it is a folder"),
-        (["d.npz", "--output", "d.npz"], "overwrite the input"),
-        (["d.npz", "--output", "d.parquet"], "the table is CSV"),
+        (["d.npz", "--output", "empty"], "end it in .csv"),
+        (["d.npz", "--output", "folder.csv"], "it is a folder"),
+        (["d.npz", "--output", "shut.csv"], "read-only"),
+        (["d.npz", "--output", "/dev/full"], "cannot write /dev/full: No space left on device"),
+        (["d.npz", "--output", "-", "--resume"], "cannot --resume into -"),
+        (["-", "--output", "out.csv", "--resume"], "read only once"),
+        (["d.npz", "--output", "d.npz", "--format", "csv"], "overwrite the input"),
+        (["d.npz", "--output", "d.xlsx"], "end it in .csv, .csv.gz, .jsonl"),
+        (["d.npz", "--output", "out.csv", "--key", "x"], "no array 'x', only images"),
         (["d.npz", "--output", "out.csv", "--model", "none.onnx"], "no model at none.onnx"),
         (["d.npz", "--output", "out.csv", "--processes", "0"], "--processes"),
         (["d.npz", "--output", "out.csv", "--batch", "many"], "--batch"),
@@ -208,6 +226,9 @@ def test_one_line_and_2(tmp_path, monkeypatch, capsys, tiny_model, drawings, fla
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCANLINE_MODEL", str(tiny_model))
     Path("empty").mkdir()
+    Path("folder.csv").mkdir()
+    Path("words.txt").write_text("words")
+    Path("shut.csv").touch(0o400)
     save("d.npz", drawings)
     before = Path("d.npz").read_bytes()
     try:
@@ -220,28 +241,201 @@ def test_one_line_and_2(tmp_path, monkeypatch, capsys, tiny_model, drawings, fla
     assert line.startswith("python -m serving.batch: ")
     assert Path("d.npz").read_bytes() == before
     assert not Path("out.csv").exists()
+    assert not list(Path().glob(f"*{PARTS}"))
 
 
-def test_archive_that_breaks_on_the_way_leaves_the_old_table(tmp_path, capsys, tiny_model):
+def test_archive_that_breaks_on_the_way_has_all_rows_before_and_an_error(table, tmp_path, capsys):
     path = save(tmp_path / "d.npz", np.full((500, 28, 28), 9, np.uint8))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 255
-    path.write_bytes(data)
-    output = tmp_path / "out.csv"
-    output.write_text("old")
-    for processes in ("1", "2"):
-        flags = ["--model", str(tiny_model), "--raw", "--processes", processes]
-        assert main([str(path), "--output", str(output), *flags]) == 2
-        assert "save it anew" in capsys.readouterr().err
-        assert output.read_text() == "old"
+    path.write_bytes(path.read_bytes().replace(b"\x09" * 28, b"\x08" * 28, 1))
+    for processes in (1, 2):
+        code, rows = table([path, path], "--raw", processes=processes)
+        assert code == 1
+        assert [(rows[i]["index"], bool(rows[i]["error"])) for i in (0, -1)] == [
+            ("0", False),
+            (str(len(rows) // 2 - 1), True),
+        ]
+        assert "save it anew" in rows[-1]["error"]
+        assert "2 files ended too early" in capsys.readouterr().err
 
 
-def test_full_disk_is_one_line_and_2(tmp_path, capsys, tiny_model, drawings):
+# Where the table goes
+
+
+def run_on(path, output, *flags, model):
+    arguments = [path, "--output", output, "--model", model, "--processes", 1, *flags]
+    return main([str(argument) for argument in arguments])
+
+
+def test_a_link_is_followed_and_a_file_keeps_its_mode(tmp_path, tiny_model, drawings):
     path = save(tmp_path / "d.npz", drawings)
-    (tmp_path / "out.csv.part").symlink_to("/dev/full")
-    assert main([str(path), "--output", str(tmp_path / "out.csv"), "--model", str(tiny_model)]) == 2
-    assert "No space left on device" in capsys.readouterr().err
-    assert not (tmp_path / "out.csv").exists()
+    real = tmp_path / "real.csv"
+    real.touch(0o640)
+    if os.geteuid() == 0:
+        os.chown(real, 1234, 1234)
+    (tmp_path / "link.csv").symlink_to(real)
+    assert run_on(path, tmp_path / "link.csv", model=tiny_model) == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len(real.read_text().splitlines()) == 5
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.stat().st_uid == (1234 if os.geteuid() == 0 else os.geteuid())
+
+
+def test_pipes_and_standard_output_get_the_rows_and_stay(tmp_path, tiny_model, drawings):
+    path = save(tmp_path / "d.npz", drawings)
+    assert run_on(path, tmp_path / "out.csv", model=tiny_model) == 0
+    expected = (tmp_path / "out.csv").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "serving.batch", path, "--model", tiny_model]
+    for output, shell in (
+        ("-", "| cat"),
+        ("/dev/stdout", "| cat"),
+        ("/dev/stdout", ">> $0; cat $0"),
+        (pipe, "& cat < $1"),
+    ):
+        file = tmp_path / "log"
+        file.write_bytes(b"")
+        words = " ".join(f"'{word}'" for word in [*command, "--output", output])
+        shown = subprocess.run(
+            ["sh", "-c", f"{words} {shell}", file, pipe], cwd=ROOT, capture_output=True, timeout=60
+        )
+        assert shown.stdout == expected, (output, shell, shown.stderr)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes device nodes")
+def test_a_device_stays_one(tmp_path, tiny_model, drawings):
+    device = tmp_path / "null.csv"
+    try:
+        os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        device.open("wb").close()
+    except PermissionError:
+        pytest.skip("not in this container")
+    assert run_on(save(tmp_path / "d.npz", drawings), device, model=tiny_model) == 0
+    assert device.is_char_device()
+
+
+def test_json_lines_and_gzip_say_the_same(tmp_path, tiny_model, drawings):
+    path = save(tmp_path / "d.npz", np.concatenate([drawings, drawings[:1] * 0]))
+    flags = ("--step-probabilities", "--hidden-states")
+    for ending in ("csv", "csv.gz", "jsonl", "jsonl.gz"):
+        assert run_on(path, tmp_path / f"out.{ending}", *flags, model=tiny_model) == 0
+    for ending in ("csv", "jsonl"):
+        packed = gzip.decompress((tmp_path / f"out.{ending}.gz").read_bytes())
+        assert packed == (tmp_path / f"out.{ending}").read_bytes()
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    for row, line in zip(rows, lines, strict=True):
+        for name, value in line.items():
+            assert row[name] == ("" if value is None else row[name])
+            if isinstance(value, int | float | bool | list):
+                assert json.loads(row[name]) == value
+    states = [np.array(lines[0][name]).shape for name in lines[0] if name not in rows[0] or 1]
+    assert states[-2:] == [(28, 10), (28, TINY_UNITS)]
+    assert (lines[-1]["digit"], lines[-1]["reason"]) == (None, "no ink")
+
+
+def test_parquet_says_the_same(tmp_path, tiny_model, drawings):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = save(tmp_path / "d.npz", drawings)
+    flags = ("--probabilities", "--step-probabilities")
+    for ending in ("jsonl", "parquet"):
+        assert run_on(path, tmp_path / f"out.{ending}", *flags, model=tiny_model) == 0
+    rows = parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    for row, line in zip(rows, lines, strict=True):
+        assert row.keys() == line.keys()
+        for name, value in row.items():
+            if isinstance(value, float | list):
+                np.testing.assert_allclose(value, line[name], rtol=1e-6)
+            else:
+                assert value == line[name]
+
+
+# Stopped, and gone on with
+
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_killed_runs_go_on_to_the_same_bytes(tmp_path, tiny_model, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    path = save(tmp_path / "d.npz", RANDOM.integers(0, 256, (6_000, 28, 28), np.uint8))
+    flags = ["--model", tiny_model, "--raw", "--batch", 8]
+    whole, output = tmp_path / f"whole.{ending}", tmp_path / f"out.{ending}"
+    assert run_on(path, whole, *flags[2:], model=tiny_model) == 0
+    parts = output.with_name(output.name + PARTS)
+    for kills in range(3):
+        with started(path, "--output", output, *flags, "--processes", 2, "--resume") as process:
+            before = len(list(parts.glob("[0-9]*"))) if kills else 0
+            while len(list(parts.glob("[0-9]*"))) < before + 3 and not output.exists():
+                assert process.poll() in (None, 0)
+            workers = children_of(process)
+            process.kill()
+            process.wait(30)
+            deadline = time.monotonic() + 30
+            while any(map(is_alive, workers)):
+                assert time.monotonic() < deadline
+    assert main([*map(str, [path, "--output", output, *flags, "--resume"])]) == 0
+    assert output.read_bytes() == whole.read_bytes()
+    assert not parts.exists()
+
+
+def test_full_disk_is_one_line_and_2_and_loses_nothing(tmp_path, tiny_model):
+    path = save(tmp_path / "d.npz", RANDOM.integers(0, 256, (1_000, 28, 28), np.uint8))
+    output, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+    flags = ["--raw", "--batch", 4]
+    assert run_on(path, whole, *flags, model=tiny_model) == 0
+    most = whole.stat().st_size // 2  # bytes in a file, which stands for the disk's end
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    command = [sys.executable, "-B", "-m", "serving.batch", path, "--output", output]
+    command += ["--model", tiny_model, *flags]
+    shown = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, preexec_fn=limit
+    )
+    assert shown.returncode == 2
+    assert shown.stderr.splitlines()[-1].endswith("make room, then go on with --resume")
+    assert shown.stderr.count("\n") == 1
+    assert not output.exists()
+    assert run_on(path, output, *flags, "--resume", model=tiny_model) == 0
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_resume_refuses_what_has_changed_and_a_new_start_what_is_there(
+    tmp_path, capsys, tiny_model, doubting_model
+):
+    path = save(tmp_path / "d.npz", np.ones((300, 28, 28), np.uint8))
+    output = tmp_path / "out.csv"
+    flags = ["--raw", "--batch", "4"]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    reads = Reader.read
+    with pytest.MonkeyPatch.context() as patch:
+        calls = iter(range(3 * CHUNKS))
+        patch.setattr(Reader, "read", lambda *a: reads(*a) if next(calls, None) else stop())
+        next(calls)
+        assert run_on(path, output, *flags, model=tiny_model) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    for change, message in (
+        (flags, "go on with --resume, or delete it"),
+        ([*flags, "--resume", "--probabilities"], "--probabilities changed"),
+        (["--raw", "--resume"], "--batch changed"),
+    ):
+        assert run_on(path, output, *change, model=tiny_model) == 2
+        assert message in capsys.readouterr().err
+    assert run_on(path, output, *flags, "--resume", model=doubting_model) == 2
+    assert "the network and its card changed" in capsys.readouterr().err
+    os.utime(path, (1, 1))
+    assert run_on(path, output, *flags, "--resume", model=tiny_model) == 2
+    assert "the input changed" in capsys.readouterr().err
 
 
 # As a process
@@ -259,13 +453,23 @@ def started(*flags):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def children_of(process):
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+def is_alive(process: str) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def wait_for_rows(process, output):
-    """Returns the name under which the table grows, and the worker started last, if any."""
-    part = output.with_name(output.name + ".part")
-    while not (part.exists() and part.stat().st_size):
+    """Returns the worker started last, if any."""
+    parts = output.with_name(output.name + PARTS)
+    while not list(parts.glob("[0-9]*")):
         assert process.poll() is None
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return part, max(map(int, children), default=None)
+    return max(map(int, children_of(process)), default=None)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -275,13 +479,13 @@ def test_stopped_run_leaves_no_table_and_no_process(tmp_path, tiny_model, number
     output = tmp_path / "out.csv"
     flags = ["--model", tiny_model, "--raw", "--processes", processes]
     with started(path, "--output", output, *flags) as process:
-        part, worker = wait_for_rows(process, output)
+        worker = wait_for_rows(process, output)
         if worker:  # stuck
             os.kill(worker, signal.SIGSTOP)
         process.send_signal(number)
         text = process.stderr.read()  # until the last worker has closed it
         assert process.wait(30) == 130
-    assert text == f"python -m serving.batch: stopped; what was read is in {part}\n"
+    assert text == "python -m serving.batch: stopped; the same command with --resume goes on\n"
     assert not output.exists()
 
 
@@ -289,7 +493,7 @@ def test_ctrl_c_is_for_the_parent_alone(tmp_path, tiny_model):
     path = save(tmp_path / "d.npz", np.ones((300_000, 28, 28), np.uint8))
     flags = ["--model", tiny_model, "--raw", "--processes", 2]
     with started(path, "--output", tmp_path / "out.csv", *flags) as process:
-        _, worker = wait_for_rows(process, tmp_path / "out.csv")
+        worker = wait_for_rows(process, tmp_path / "out.csv")
         status = Path(f"/proc/{worker}/status").read_text()
         [blocked] = [line for line in status.splitlines() if line.startswith("SigBlk")]
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does
@@ -301,7 +505,7 @@ def test_dead_worker_is_one_line_and_2(tmp_path, tiny_model):
     path = save(tmp_path / "d.npz", np.ones((300_000, 28, 28), np.uint8))
     flags = ["--model", tiny_model, "--raw", "--processes", 2]
     with started(path, "--output", tmp_path / "out.csv", *flags) as process:
-        _, worker = wait_for_rows(process, tmp_path / "out.csv")
+        worker = wait_for_rows(process, tmp_path / "out.csv")
         os.kill(worker, signal.SIGKILL)
         text = process.stderr.read()
         assert process.wait(30) == 2
@@ -329,6 +533,7 @@ def test_numpy_finds_one_thread_set_when_it_is_imported():
 def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, capsys):
     model = save_tiny_model(tmp_path / "m.onnx", doubts=True)
     command = [str(save(tmp_path / "d.npz", drawings)), "--output", str(tmp_path / "out.csv")]
+    command.append("--probabilities")
     for others in ("", f"{os.pathsep}other.onnx"):
         monkeypatch.setenv("SCANLINE_MODEL", f"{model}{others}")
         assert main(command) == 0
