@@ -39,7 +39,7 @@ def candidates(picture: Image.Image | np.ndarray) -> list[Candidate]:
     whole = find_ink(picture)
     plain = _candidate(whole)
     if whole.grey.shape == (STEPS, PIXELS):  # the network's own size: a digit that was cut out
-        hole = _hole(whole)
+        hole = _hole(whole) if plain.digits == 1 else None
         return [plain] if hole is None else [plain, hole]
     if is_alone(whole) or not (whole.has_ink or np.ptp(whole.grey)):
         return [plain]
