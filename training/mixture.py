@@ -59,7 +59,7 @@ def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> lis
     no_digits = [
         render.to_images(strokes, rng, render.ANY),
         render.pictures_to_images([c.image for c in characters] * 5, rng, render.ANY),
-        render.to_images(_touching(pens, rng), rng, render.ANY),
+        render.to_images(touching(pens, rng), rng, render.ANY),
     ]
     parts = [
         Part(_drawn(pens * 4, rng, render.ANY), 0.09),
@@ -164,7 +164,7 @@ def _written(glyphs: list[fonts.Glyph], rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([fonts.seen_by_app(glyphs), retraced])
 
 
-def _touching(pens: list[pendigits.PenDigit], rng: np.random.Generator) -> list[list[np.ndarray]]:
+def touching(pens: list[pendigits.PenDigit], rng: np.random.Generator) -> list[list[np.ndarray]]:
     """Two digits side by side, so near that their strokes touch or cross."""
     drawings = []
     for left, right in rng.integers(0, len(pens), (TOUCHING, 2)):

@@ -71,7 +71,7 @@ def test_like_use_is_clean_and_degraded_digits_with_their_labels():
 def test_two_digits_that_touch_overlap_in_breadth():
     stroke = np.array([[0.0, 0.0], [0.4, 1.0]])
     pens = [pendigits.PenDigit([stroke], label, 1) for label in range(3)]
-    for first, second in mixture._touching(pens, np.random.default_rng(0))[:50]:
+    for first, second in mixture.touching(pens, np.random.default_rng(0))[:50]:
         assert second[:, 0].min() <= first[:, 0].max()
 
 
