@@ -96,13 +96,15 @@ class _Counts:
     """What was read, shown as it grows where somebody looks."""
 
     def __init__(self, survey: Survey):
-        self.images = self.rejected = self.errors = 0
+        self.images = self.rejected = self.errors = self.labelled = self.right = 0
         self._progress = tqdm(total=survey.count, unit=" images", disable=None, smoothing=0.1)
 
-    def add(self, images: int, rejected: int, errors: int) -> None:
+    def add(self, images: int, rejected: int, errors: int, labelled: int, right: int) -> None:
         self.images += images
         self.rejected += rejected
         self.errors += errors
+        self.labelled += labelled
+        self.right += right
         self._progress.update(images)
 
     def watch(self, pieces: Iterator[Rows]) -> Generator[Rows, None, None]:
@@ -164,7 +166,7 @@ def write_table(
             left = islice(chunks, CHUNKS * len(parts.done), None)
             with closing(counts.watch(_read(left, reader, processes, model, options))) as pieces:
                 parts.write(reader, options.format, pieces)
-    return Rows(None, counts.images, counts.rejected, counts.errors)
+    return Rows(None, counts.images, counts.rejected, counts.errors, counts.labelled, counts.right)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -175,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     again = "" if is_stream(settings.output) else "; the same command with --resume goes on"
     try:
         options = _options(settings)
-        inputs = Inputs(settings.inputs, settings.key)
+        inputs = Inputs(settings.inputs, settings.key, settings.label_column)
         survey = inputs.survey()
         if survey.fingerprint is None:
             again = ""
@@ -200,10 +202,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{parser.prog}: stopped{again}", file=sys.stderr)
         return STOPPED
+    right = f"; {rows.right} of {rows.labelled} labels met" if settings.label_column else ""
     broken = f"; {inputs.broken} files ended too early" if inputs.broken else ""
     print(
         f"{settings.output}: {rows.images} images, {rows.rejected} rejected, "
-        f"{rows.errors} with an error; {survey.skipped} other files skipped{broken}",
+        f"{rows.errors} with an error; {survey.skipped} other files skipped{right}{broken}",
         file=sys.stderr,
     )
     return 1 if inputs.broken or (settings.strict and rows.errors) else 0
@@ -236,6 +239,7 @@ def _options(settings: Namespace) -> Options:
         settings.probabilities,
         settings.step_probabilities,
         settings.hidden_states,
+        settings.label_column,
     )
 
 
@@ -263,6 +267,12 @@ def _parser() -> Parser:
     parser.add_argument("--format", choices=FORMATS, help="[default: by the output's ending]")
     parser.add_argument(
         "--key", metavar="NAME", help="the array of an .npz, or the column, that holds the images"
+    )
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        help="the array of an .npz, or the column, that holds the labels: a column `label`, and "
+        "how many were met",
     )
     variable = variable_of("model")
     try:

@@ -11,7 +11,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -40,12 +40,13 @@ class InputError(Exception):
 class Item(NamedTuple):
     """One image: a picture file, its bytes, an array as `prepare` takes it, or why there is none.
 
-    It is the `index`th of its source.
+    It is the `index`th of its source. `label` is what the file calls it, if that was asked for.
     """
 
     source: str
     index: int
     image: Path | bytes | np.ndarray | InputError
+    label: Any = None
 
 
 class Block(NamedTuple):
@@ -54,11 +55,20 @@ class Block(NamedTuple):
     source: str
     start: int
     images: np.ndarray
+    labels: Sequence[Any] | None = None
+
+    def items(self) -> list[Item]:
+        """The images one by one."""
+        labels = [None] * len(self.images) if self.labels is None else self.labels
+        return [
+            Item(self.source, self.start + i, image, label)
+            for i, (image, label) in enumerate(zip(self.images, labels, strict=True))
+        ]
 
 
 @contextmanager
 def opened(
-    path: Path, source: str, key: str | None, size: int
+    path: Path, source: str, key: str | None, size: int, label: str | None = None
 ) -> Iterator[tuple[int | None, Iterable[Item | Block]]]:
     """Open a file by its first bytes; gives how many images it has, if it says, and the images.
 
@@ -67,6 +77,7 @@ def opened(
         source: its name in the table.
         key: the array of an ``.npz``, the column of Parquet, Arrow or JSON Lines.
         size: most images of a `Block`.
+        label: the array of an ``.npz``, or the column, that holds the labels, if they are wanted.
 
     Raises:
         InputError: it cannot be read, now or on the way, or has no such array or column.
@@ -77,14 +88,20 @@ def opened(
         if head.startswith(b"\x1f\x8b"):
             stream = stack.enter_context(gzip.open(stream))
             head = stream.peek(512)
+        if label and not _has_labels(head):
+            raise InputError(f"{path} holds no labels: leave --label-column out")
         if head.startswith(b"PK\x03\x04"):
             archive = stack.enter_context(zipfile.ZipFile(stream))
             arrays = [name for name in archive.namelist() if name.endswith(".npy")]
             if not arrays and path.suffix.lower() != ".npz":
                 yield None, _zip(archive, source)
                 return
+            labels = None
+            if label:
+                with archive.open(_array_named(path, arrays, label)) as named:
+                    labels = np.lib.format.read_array(named, allow_pickle=False).tolist()
             stream = stack.enter_context(archive.open(_array_named(path, arrays, key)))
-            yield _array(stream, source, *_npy_header(stream), size)
+            yield _array(stream, source, *_npy_header(stream), size, labels)
         elif head.startswith(b"\x93NUMPY"):
             yield _array(stream, source, *_npy_header(stream), size)
         elif len(head) > 8 and head[:2] == b"\0\0" and head[2] in _IDX and 2 <= head[3] <= 4:
@@ -95,13 +112,18 @@ def opened(
             tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|"))
             yield None, _tar(tar, source)
         elif head.startswith((b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")):
-            yield _columns(stream, head, path, source, key, size)
+            yield _columns(stream, head, path, source, key, size, label)
         elif head.lstrip()[:1] == b"{":
-            yield None, _json_lines(stream, source, key)
+            yield None, _json_lines(stream, source, key, label)
         elif _CSV.match(head):
-            yield None, _csv(stream, source, size)
+            yield None, _csv(stream, source, size, label)
         else:
             yield 1, [Item(source, 0, path)]
+
+
+def _has_labels(head: bytes) -> bool:
+    table = (b"PK", b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
+    return head.startswith(table) or head.lstrip()[:1] == b"{" or bool(_CSV.match(head))
 
 
 @contextmanager
@@ -125,7 +147,7 @@ def _array_named(path: Path, arrays: list[str], key: str | None) -> str:
     wanted = key or (names[0] if len(names) == 1 else IMAGES)
     if wanted not in names:
         found = ", ".join(names) or "nothing"
-        raise InputError(f"{path} has no array {wanted!r}, only {found}: name one by --key")
+        raise InputError(f"{path} has no array {wanted!r}, only {found}: name one of these")
     return f"{wanted}.npy"
 
 
@@ -139,7 +161,12 @@ def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _array(
-    stream: IO[bytes], source: str, shape: tuple[int, ...], dtype: np.dtype, size: int
+    stream: IO[bytes],
+    source: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    size: int,
+    labels: list[Any] | None = None,
 ) -> tuple[int, Iterator[Block]]:
     if len(shape) == 2 and shape[1] == signature.STEPS * signature.PIXELS:
         shape = (shape[0], signature.STEPS, signature.PIXELS)
@@ -152,6 +179,8 @@ def _array(
             f"4 colours behind, not {dtype} {shape}"
         )
     count, *each = shape
+    if labels is not None and len(labels) != count:
+        raise InputError(f"{source} has {count} images and {len(labels)} labels")
     length = int(np.prod(each)) * dtype.itemsize
 
     def blocks() -> Iterator[Block]:
@@ -161,19 +190,22 @@ def _array(
             data = stream.read(wanted * length)
             if whole := len(data) // length:
                 images = np.frombuffer(data, dtype, whole * length // dtype.itemsize)
-                yield Block(source, start, images.reshape(-1, *each))
+                those = labels and labels[start : start + whole]
+                yield Block(source, start, images.reshape(-1, *each), those)
             if whole < wanted:
                 raise ValueError(f"it ends after {start + whole} of {count} images")
 
     return count, blocks()
 
 
-def _csv(stream: IO[bytes], source: str, size: int) -> Iterator[Item | Block]:
+def _csv(
+    stream: IO[bytes], source: str, size: int, wanted: str | None = None
+) -> Iterator[Item | Block]:
     """A label and 784 pixels a line, or the pixels alone; the label first or where it is named."""
     pixels = signature.STEPS * signature.PIXELS
     first = stream.readline()
     names = first.decode("ascii", "replace").replace('"', "").strip().lower().split(",")
-    label = next((i for i, name in enumerate(names) if name in _LABELS), 0)
+    label = next((i for i, name in enumerate(names) if name in (wanted, *_LABELS)), 0)
     lines: Iterable[bytes] = stream
     if all(re.fullmatch(r"[\d. ]+", name) for name in names):
         lines = chain([first], stream)
@@ -183,23 +215,26 @@ def _csv(stream: IO[bytes], source: str, size: int) -> Iterator[Item | Block]:
         )
     lines, start = iter(lines), 0
 
-    def images(piece: list[bytes]) -> np.ndarray:
+    def block(piece: list[bytes], start: int) -> Block:
         table = np.loadtxt(piece, delimiter=",", ndmin=2)
         if len(table) != len(piece) or table.shape[1] != len(names):
             raise ValueError(f"{len(names)} numbers a line are needed")
+        labels = None
         if len(names) > pixels:
+            labels = table[:, label].astype(int).tolist() if wanted else None
             table = np.delete(table, label, axis=1)
         whole = ((table >= 0) & (table <= signature.WHITE) & (table % 1 == 0)).all()
         table = table.astype(np.uint8) if whole else table
-        return table.reshape(-1, signature.STEPS, signature.PIXELS)
+        table = table.reshape(-1, signature.STEPS, signature.PIXELS)
+        return Block(source, start, table, labels)
 
     while piece := list(islice(lines, size)):
         try:
-            yield Block(source, start, images(piece))
+            yield block(piece, start)
         except ValueError:
             for index, line in enumerate(piece, start):
                 try:
-                    yield Item(source, index, images([line])[0])
+                    yield from block([line], index).items()
                 except ValueError as error:
                     yield Item(source, index, InputError(f"the line cannot be read: {error}"))
         start += len(piece)
@@ -237,7 +272,9 @@ def _zip(archive: zipfile.ZipFile, source: str) -> Iterator[Item]:
 # Tables with an image a row
 
 
-def _json_lines(stream: IO[bytes], source: str, key: str | None) -> Iterator[Item]:
+def _json_lines(
+    stream: IO[bytes], source: str, key: str | None, label: str | None
+) -> Iterator[Item]:
     for index, line in enumerate(stream):
         if not line.strip():
             continue
@@ -246,7 +283,9 @@ def _json_lines(stream: IO[bytes], source: str, key: str | None) -> Iterator[Ite
             if not isinstance(row, dict):
                 raise ValueError("it is no object")
             name = _column_named(list(row), key, f"line {index + 1} of {source}")
-            yield Item(source, index, _image(row[name]))
+            if label and index == 0:
+                _column_named(list(row), label, source)
+            yield Item(source, index, _image(row[name]), row.get(label))
         except (ValueError, RecursionError) as error:
             yield Item(source, index, InputError(f"the line is no JSON: {error}"))
         except InputError as error:
@@ -256,7 +295,13 @@ def _json_lines(stream: IO[bytes], source: str, key: str | None) -> Iterator[Ite
 
 
 def _columns(
-    stream: IO[bytes], head: bytes, path: Path, source: str, key: str | None, size: int
+    stream: IO[bytes],
+    head: bytes,
+    path: Path,
+    source: str,
+    key: str | None,
+    size: int,
+    label: str | None,
 ) -> tuple[int | None, Iterator[Item]]:
     arrow = need_pyarrow(f"to read {path}")
     count = None
@@ -264,26 +309,35 @@ def _columns(
         import pyarrow.parquet
 
         file = pyarrow.parquet.ParquetFile(stream)
-        name = _column_named(file.schema_arrow.names, key, source)
+        schema = file.schema_arrow
+        name = _column_named(schema.names, key, source)
         count = file.metadata.num_rows
-        batches = file.iter_batches(size, columns=[name])
+        batches = file.iter_batches(
+            size, columns=[name, *([label] if label in schema.names else [])]
+        )
     elif head.startswith(b"ARROW1"):
         file = arrow.ipc.open_file(stream)
-        name = _column_named(file.schema.names, key, source)
+        schema = file.schema
+        name = _column_named(schema.names, key, source)
         batches = map(file.get_batch, range(file.num_record_batches))
     else:
         batches = arrow.ipc.open_stream(stream)
-        name = _column_named(batches.schema.names, key, source)
+        schema = batches.schema
+        name = _column_named(schema.names, key, source)
+
+    if label:
+        _column_named(schema.names, label, source)
 
     def items() -> Iterator[Item]:
         index = 0
         for batch in batches:
-            for value in batch.column(name):
+            labels = batch.column(label).to_pylist() if label else [None] * len(batch)
+            for value, of_it in zip(batch.column(name), labels, strict=True):
                 try:
                     image = _image(value.as_py())
                 except InputError as error:
                     image = error
-                yield Item(source, index, image)
+                yield Item(source, index, image, of_it)
                 index += 1
 
     return count, items()
@@ -294,7 +348,7 @@ def _column_named(columns: list[str], key: str | None, source: str) -> str:
     if (not key and len(columns) > 1 and fitting is columns) or fitting[0] not in columns:
         missing = f"no column {key!r}" if key else "no column of images that is called so"
         found = ", ".join(columns) or "nothing"
-        raise InputError(f"{source} has {missing}, only {found}: name one by --key")
+        raise InputError(f"{source} has {missing}, only {found}: name one of these")
     return fitting[0]
 
 

@@ -49,14 +49,14 @@ class Inputs:
         named: folders (with those in them), files (see `serving.batch.formats`), patterns as in
             ``"scans/**/*.png"``, and `STDIN`, which holds names of files, each with a line feed or
             with NUL behind.
-        key: see `formats.opened`.
+        key, label: see `formats.opened`.
 
     Attributes:
         broken: files that ended before all of their images were read.
     """
 
-    def __init__(self, named: Sequence[str], key: str | None = None):
-        self._named, self._key = named, key
+    def __init__(self, named: Sequence[str], key: str | None = None, label: str | None = None):
+        self._named, self._key, self._label = named, key, label
         self._skipped = self.broken = 0
 
     def survey(self) -> Survey:
@@ -73,6 +73,8 @@ class Inputs:
         files = 0
         for file in self._files():
             files += 1
+            if self._label and not file.any_format:
+                raise InputError("pictures hold no labels: leave --label-column out")
             try:
                 status = file.path.stat()
                 told = f"{status.st_size} {status.st_mtime_ns}"
@@ -115,7 +117,7 @@ class Inputs:
 
     def _count(self, file: File) -> int | None:
         try:
-            with opened(file.path, file.source, self._key, 1) as (count, images):
+            with opened(file.path, file.source, self._key, 1, self._label) as (count, images):
                 if self._is_one_file and isinstance(images, list):
                     open_picture(file.path.read_bytes(), Settings().max_pixels)
                 return count
@@ -137,7 +139,8 @@ class Inputs:
                 continue
             read = 0
             try:
-                with opened(file.path, file.source, self._key, size) as (_, images):
+                how = self._key, size, self._label
+                with opened(file.path, file.source, *how) as (_, images):
                     for image in images:
                         read += len(image.images) if isinstance(image, Block) else 1
                         yield image

@@ -83,7 +83,7 @@ class Parts:
         resume: go on with the parts that are there.
 
     Attributes:
-        done: images, rejected and errors in each part that is there.
+        done: the counts of `Rows` in each part that is there.
 
     Raises:
         OutputError: it cannot be written, another run writes it, or the parts are of another table.
@@ -186,7 +186,7 @@ class Parts:
 
     def _forget(self) -> None:
         for file in self.folder.iterdir():
-            if re.fullmatch(rf"\d{{8}}(-\d+){{3}}(\.part)?|{_MANIFEST}(\.part)?", file.name):
+            if re.fullmatch(rf"\d{{8}}(-\d+){{5}}(\.part)?|{_MANIFEST}(\.part)?", file.name):
                 file.unlink()
 
     def _whole_files(self) -> list[Path]:
@@ -194,14 +194,14 @@ class Parts:
         found = sorted(self.folder.glob("[0-9]*-*"))
         whole = []
         for file in found:
-            if re.fullmatch(rf"{len(whole):08d}(-\d+){{3}}", file.name):
+            if re.fullmatch(rf"{len(whole):08d}(-\d+){{5}}", file.name):
                 whole.append(file)
             else:
                 file.unlink()
         return whole
 
     def _write_part(self, reader: Reader, pieces: list[Rows]) -> None:
-        counts = (sum(rows[i] for rows in pieces) for i in (1, 2, 3))
+        counts = (sum(rows[i] for rows in pieces) for i in range(1, 6))
         name = "-".join([f"{len(self._files):08d}", *map(str, counts)])
         with atomic(self.folder / name) as part:
             if isinstance(pieces[0].content, bytes):

@@ -34,6 +34,7 @@ class Options:
         raw: take 28 x 28 pixels as they are: white ink on black, centred as in MNIST.
         probabilities: a column for each digit's, ``p0`` to ``p9``.
         steps: a column `signature.STEP_PROBABILITIES`, 28 x 10.
+        label: the name of the inputs' labels, for a column ``label``.
         states: a column for each of the network's hidden states, 28 x units.
     """
 
@@ -43,6 +44,7 @@ class Options:
     probabilities: bool = False
     steps: bool = False
     states: bool = False
+    label: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,6 +57,8 @@ class Rows(NamedTuple):
     images: int
     rejected: int
     errors: int
+    labelled: int = 0
+    right: int = 0
 
 
 class Reader:
@@ -79,17 +83,17 @@ class Reader:
         self._outputs += self._large
         digits = [f"p{digit}" for digit in range(signature.DIGITS)] if options.probabilities else []
         self.columns = ["source", "index", "digit", "confidence", "score", *digits]
-        self.columns += ["rejected", "reason", "error", *self._large]
+        labels = ["label"] if options.label else []
+        self.columns += ["rejected", "reason", "error", *labels, *self._large]
         if options.format == "parquet":
             need_pyarrow("to write Parquet")
 
     def read(self, chunk: Block | Sequence[Item]) -> Rows:
         """Read some images in one inference."""
         if isinstance(chunk, Block):
-            block = chunk
-            chunk = [Item(block.source, block.start + i, im) for i, im in enumerate(block.images)]
-            if self._options.raw and _is_raw(block.images):
-                return self._rows(chunk, self._read_raw(block.images))
+            images, chunk = chunk.images, chunk.items()
+            if self._options.raw and _is_raw(images):
+                return self._rows(chunk, self._read_raw(images))
         prepared: list[Prepared] = []
         errors: dict[int, str] = {}
         for row, item in enumerate(chunk):
@@ -127,8 +131,8 @@ class Reader:
         return Prepared(image, int(image.any()))
 
     def _rows(self, items: Sequence[Item], answers: Sequence[Prediction | str]) -> Rows:
-        rows, rejected, errors = [], 0, 0
-        empty = [None] * (len(self.columns) - 2)
+        rows, rejected, errors, labelled, right = [], 0, 0, 0, 0
+        empty = [None] * (len(self.columns) - 2 - bool(self._options.label))
         at = self.columns.index("error") - 2
         for item, answer in zip(items, answers, strict=True):
             source = item.source.encode("utf-8", "backslashreplace").decode()
@@ -139,8 +143,13 @@ class Reader:
             else:
                 cells = self._cells(answer)
                 rejected += answer.verdict.rejected
+            if self._options.label:
+                label = None if item.label is None else str(item.label)
+                cells.insert(at + 1, label)
+                labelled += label is not None and not isinstance(answer, str)
+                right += label is not None and str(cells[0]) == label
             rows.append((source, item.index, *cells))
-        return Rows(self._encoded(rows), len(rows), rejected, errors)
+        return Rows(self._encoded(rows), len(rows), rejected, errors, labelled, right)
 
     def _cells(self, answer: Prediction) -> list[Any]:
         """Those behind source and index; empty where there is no ink, and unknown scores."""
@@ -180,7 +189,7 @@ class Reader:
         """The table's columns for pyarrow."""
         arrow = need_pyarrow("to write Parquet")
         types = {"index": arrow.int64(), "digit": arrow.int8(), "rejected": arrow.bool_()}
-        types |= dict.fromkeys(("source", "reason", "error"), arrow.string())
+        types |= dict.fromkeys(("source", "reason", "error", "label"), arrow.string())
         types |= dict.fromkeys(self._large, arrow.list_(arrow.list_(arrow.float32())))
         return arrow.schema([(name, types.get(name, arrow.float32())) for name in self.columns])
 

@@ -34,13 +34,13 @@ def save_pictures(top, *names):
         Image.new("L", (28, 28)).save(top / name)
 
 
-def items_of(*named, size=64, key=None):
+def items_of(*named, size=64, key=None, label=None):
     """All images one by one, and how many files were broken."""
-    inputs = Inputs([str(each) for each in named], key)
+    inputs = Inputs([str(each) for each in named], key, label)
     found = []
     for chunk in inputs.chunks(size):
         if isinstance(chunk, Block):
-            chunk = [Item(chunk.source, chunk.start + i, im) for i, im in enumerate(chunk.images)]
+            chunk = chunk.items()
         assert len(chunk) <= size
         found += chunk
     return found, inputs.broken
@@ -206,6 +206,30 @@ def test_every_format_gives_the_same_images_whatever_its_name(tmp_path, name, si
         assert [(item.source, item.index) for item in found] == [("data", i) for i in range(10)]
 
 
+def test_labels(tmp_path):
+    for name in ("d.csv", "head.csv", "d.jsonl", "d.parquet", "d.feather", "d.arrows"):
+        if name.startswith("d.") and name[2:] in ("parquet", "feather", "arrows"):
+            pytest.importorskip("pyarrow")
+        WRITERS[name](tmp_path / name, images())
+        found, _ = items_of(tmp_path / name, size=4, label="label")
+        assert [item.label for item in found] == [7] * 10, name
+        if "csv" not in name:
+            with pytest.raises(InputError, match="no column 'none'"):
+                items_of(tmp_path / name, label="none")
+    np.savez(tmp_path / "d.npz", images=images(), y=np.arange(10), few=np.arange(3))
+    assert [each.label for each in items_of(tmp_path / "d.npz", size=4, label="y")[0]] == [
+        *range(10)
+    ]
+    for key, message in (("none", "no array 'none'"), ("few", "10 images and 3 labels")):
+        with pytest.raises(InputError, match=message):
+            items_of(tmp_path / "d.npz", label=key)
+    np.save(tmp_path / "d.npy", images())
+    for path in (tmp_path / "d.npy", tmp_path):
+        save_pictures(tmp_path, "1.png")
+        with pytest.raises(InputError, match="no labels: leave --label-column out"):
+            Inputs([str(path)], label="y").survey()
+
+
 def test_large_images_come_in_smaller_pieces(tmp_path):
     np.save(tmp_path / "d.npy", np.zeros((3, 4000, 4000), np.uint8))
     chunks = Inputs([str(tmp_path / "d.npy")]).chunks(64)
@@ -221,7 +245,11 @@ def test_arrays_and_columns_that_do_not_fit(tmp_path):
         (tmp_path / "data").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     for make, key, message in (
-        (lambda: npz(x=images(), y=images()), None, "no array 'images', only x, y: name one by"),
+        (
+            lambda: npz(x=images(), y=images()),
+            None,
+            "no array 'images', only x, y: name one",
+        ),
         (lambda: npz(x=images()), "z", "no array 'z', only x"),
         (lambda: npz(x=images()[0]), None, r"images must be numbers .* not uint8 \(28, 28\)"),
         (lambda: npz(x=images()[:0]), None, "images must be"),
