@@ -101,6 +101,27 @@ def test_questions_are_few_and_the_last_drawing_gets_its_own(page, asked):
     asked.explained()
 
 
+def test_reasons_of_an_earlier_drawing_are_dimmed_until_the_newest_has_its_own(page, asked):
+    draw(page, SEVEN)
+    asked.explained()
+    why = page.locator(".why-panel")
+    opacity = "(element) => Number(getComputedStyle(element).opacity)"
+    assert why.evaluate(opacity) == 1
+    held, is_held = [], True
+    page.route(
+        f"**{explain.PATH}*",
+        lambda route: held.append(route) if is_held else route.continue_(),
+    )
+    draw(page, BAR)
+    until(page, lambda: held)
+    assert "Why 7" in why.inner_text()
+    assert why.evaluate(opacity) < 0.5
+    is_held = False
+    held[0].continue_()
+    asked.explained()
+    assert why.evaluate(opacity) == 1
+
+
 def test_an_explanation_that_comes_after_the_page_was_cleared_is_dropped(page):
     held = []
     page.route(f"**{explain.PATH}*", lambda route: held.append(route))

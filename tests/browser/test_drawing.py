@@ -152,6 +152,36 @@ def test_a_full_pad_takes_no_more_ink_says_so_and_keeps_what_it_has(page):
     assert digit(page) == "7"
 
 
+def test_redo_by_button_and_keys_until_something_else_is_drawn(page):
+    undo, redo = (page.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    assert redo.is_disabled()
+    draw(page, SEVEN)
+    draw(page, [(0.4, 0.55), (0.7, 0.55)])
+    drawn = pixels(page, "image")
+    for again in ("button", "Control+Shift+z", "Control+y"):
+        undo.click()
+        undo.click()
+        settle(page)
+        assert digit(page) == "3"  # the example
+        if again == "button":
+            redo.click()
+            redo.click()
+        else:
+            page.keyboard.press(again)
+            page.keyboard.press(again)
+        settle(page)
+        np.testing.assert_array_equal(pixels(page, "image"), drawn)
+        assert redo.is_disabled()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    settle(page)
+    assert "no digit to read" in sentence(page)
+    undo.click()
+    draw(page, ONE)
+    assert redo.is_disabled()
+
+
 def test_undo_and_clear_by_keyboard(page):
     draw(page, SEVEN)
     page.keyboard.press("Delete")

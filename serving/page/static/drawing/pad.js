@@ -37,6 +37,7 @@ export class Pad {
     this.whole = null; // what an example that is being drawn will be; null for own strokes
     this.isFull = false;
     this.history = []; // earlier {strokes, image, isExample}; once finished they never change
+    this.undone = []; // the same, for redo; the last one comes first
     this.pointer = null; // id of the pointer that draws; a second finger is ignored
     this.context = canvas.getContext("2d", { desynchronized: true });
     this.ink = getComputedStyle(canvas).getPropertyValue("--ink-full");
@@ -61,9 +62,22 @@ export class Pad {
     return this.history.length > 0;
   }
 
+  get canRedo() {
+    return this.undone.length > 0;
+  }
+
   undo() {
-    if (!this.canUndo) return;
-    const { strokes, ...options } = this.history.pop();
+    this.#step(this.history, this.undone);
+  }
+
+  redo() {
+    this.#step(this.undone, this.history);
+  }
+
+  #step(from, to) {
+    if (!from.length) return;
+    to.push(this.#state);
+    const { strokes, ...options } = from.pop();
     this.show(strokes, options);
   }
 
@@ -152,9 +166,14 @@ export class Pad {
     if (stroke.length > before) this.onChange(time);
   }
 
-  #remember() {
+  get #state() {
     const { strokes, whole, image, isExample } = this;
-    this.history.push({ strokes: whole ?? strokes, image, isExample });
+    return { strokes: whole ?? strokes, image, isExample };
+  }
+
+  #remember() {
+    this.history.push(this.#state);
+    this.undone = []; // of another drawing
   }
 
   #refuse() {

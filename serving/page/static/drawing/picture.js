@@ -16,13 +16,6 @@ export function installPicture(app) {
   cover.setAttribute("role", "status");
   root.querySelector(".pad").append(cover);
   let newest = 0;
-  let isRefused = false; // and nothing was done since
-  for (const event of ["row", "sweep", "drawing"]) {
-    app.events.addEventListener(event, () => {
-      if (isRefused && event !== "drawing") app.view.age(false); // someone looks at what there is
-      isRefused = false;
-    });
-  }
 
   /** Show this image file on the pad; if that cannot be, say why and leave the pad alone. */
   async function bring(file) {
@@ -34,11 +27,7 @@ export function installPicture(app) {
     setText(cover, "");
     const isOther = pad.strokes !== strokes || pad.image !== before;
     if (isOther && !pad.isExample) return; // meanwhile one has drawn, or cleared the pad
-    if (trouble) {
-      isRefused = Boolean(app.reading?.has_ink);
-      if (isRefused) app.view.age(true, strings.PICTURE_STALE);
-      return alert.show(trouble);
-    }
+    if (trouble) return alert.show(pad.isEmpty ? trouble : `${trouble} ${strings.STAYS}`);
     const image = Uint8Array.from(answer.rows.flat());
     steps.add(image, answer);
     pad.keep();

@@ -148,15 +148,29 @@ class Explainer {
     this.started = -Infinity;
     this.asked = 0; // sequence of the drawing last asked about
     this.oldest = 0; // explanations of earlier drawings come too late
+    this.explained = null; // sequence of the drawing that is explained on the page
     app.events.addEventListener("reading", ({ detail }) => this.#follow(detail));
     app.events.addEventListener("model", () => this.#forget());
   }
 
   #follow(reading) {
     if (!this.app.config.explain) return;
+    this.#age();
     if (reading.has_ink) return this.#plan();
     this.oldest = reading.sequence + 1;
-    this.onExplanation(null);
+    this.#tell(null);
+  }
+
+  #tell(explanation) {
+    this.explained = explanation && explanation.sequence;
+    this.onExplanation(explanation);
+    this.#age();
+  }
+
+  /** Dim what explains an earlier drawing than the one that is shown. */
+  #age() {
+    const isOld = this.explained !== null && this.explained < this.app.shown;
+    this.app.root.classList.toggle("explains-earlier", isOld);
   }
 
   #forget() {
@@ -164,7 +178,7 @@ class Explainer {
     this.request?.abort();
     this.timer = this.request = null;
     this.asked = 0;
-    this.onExplanation(null);
+    this.#tell(null);
   }
 
   #plan() {
@@ -196,7 +210,7 @@ class Explainer {
     this.request = null;
     this.asked = 0;
     this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
-    this.onExplanation(null); // what is shown explains an earlier drawing
+    this.#tell(null); // what is shown explains an earlier drawing
     if (isWorthAsking) this.#plan();
   }
 
@@ -210,7 +224,7 @@ class Explainer {
       this.oldest = frame.sequence;
       const { explain, outputs } = this.app.config;
       const image = reading.tensors[outputs.image];
-      this.onExplanation(frame.has_ink ? { ...named(frame, explain), image, reading } : null);
+      this.#tell(frame.has_ink ? { ...named(frame, explain), image, reading } : null);
     }
     if (this.app.sequence > this.asked) this.#plan(); // it has changed since
   }

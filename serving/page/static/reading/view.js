@@ -74,9 +74,9 @@ export class View {
     this.#showAnswer();
   }
 
-  /** Dim what is shown, and say `why`, if it is not of what was brought last. */
-  age(isStale, why = strings.STALE) {
-    const stale = isStale ? why : null;
+  /** Dim what is shown, and say why, if it is not of what was drawn last. */
+  age(isStale) {
+    const stale = isStale ? strings.STALE : null;
     if (stale === this.stale) return;
     this.stale = stale;
     this.root.classList.toggle("stale", isStale);
