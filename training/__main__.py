@@ -72,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--teacher",
         nargs="+",
+        action="extend",
         help=".keras files to agree with: recurrent ones on MNIST's digits (without --start, the "
         "first is started from), those of training.cnn on everything",
     )

@@ -1,7 +1,7 @@
 """What a training run can be told, with a default for each preset and the reason for it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ OPTIMIZERS = ("adamw", "sgd")
 
 
 ONE_READER = ("elman", "saturated")
-MOST_SPOILED = 0.7  # the rest is for MNIST and the other sources
+MOST_SPOILED = 0.5  # the rest is for MNIST and the other sources
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,12 @@ class TrainingConfig:
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
         known = {field.name for field in fields(cls)}
         settings = {name: value for name, value in values.items() if name in known}
-        return cls(**settings | {"teacher": tuple(settings.get("teacher") or ())})
+        return cls(**settings | {"teacher": several(settings.get("teacher"))})
+
+
+def several(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """A setting that was one text, or none, until version 0.2.0."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 # tanh saturates where relu does not, and stands a larger rate.

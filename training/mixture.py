@@ -68,7 +68,13 @@ def everything(training: Digits, folder: Path, seed: int, spoiled: float) -> lis
         Part(Digits(degraded, training.labels[chosen]), spoiled),
     ]
     if (folder / fonts.FOLDER).is_dir():
-        glyphs, _ = fonts.split(fonts.load(folder / fonts.FOLDER)[0])
+        glyphs, held_out = fonts.split(fonts.load(folder / fonts.FOLDER)[0])
+        if not glyphs:
+            names = ", ".join(sorted({glyph.font for glyph in held_out}))
+            raise TrainingError(
+                f"all fonts in {folder / fonts.FOLDER} ({names}) are of families held out: add "
+                "others (docs/train.md names 46), or take the folder away"
+            )
         digits = [glyph for glyph in glyphs if glyph.is_digit]
         labels = np.tile([int(glyph.character) for glyph in digits], 1 + FONTS_RETRACED)
         parts.append(Part(Digits(_written(digits, rng), labels.astype(np.uint8)), 0.03))
@@ -165,12 +171,13 @@ def _written(glyphs: list[fonts.Glyph], rng: np.random.Generator) -> np.ndarray:
 
 
 def touching(pens: list[pendigits.PenDigit], rng: np.random.Generator) -> list[list[np.ndarray]]:
-    """Two digits side by side, so near that their strokes touch or cross."""
+    """Two digits side by side, so near that their boxes overlap and most of them touch."""
     drawings = []
     for left, right in rng.integers(0, len(pens), (TOUCHING, 2)):
         first = render.placed(pens[left].strokes, 1.0, 0, 0)
         second = render.placed(pens[right].strokes, rng.uniform(0.8, 1.2), 0, 0)
         width = np.concatenate(first)[:, 0].max()
-        moved = (width - rng.uniform(0, 0.15), rng.uniform(-0.15, 0.15))
+        overlap = rng.uniform(0, min(0.15, width / 3))
+        moved = (width - overlap, rng.uniform(-0.15, 0.15))
         drawings.append([*first, *(stroke + moved for stroke in second)])
     return drawings

@@ -6,6 +6,7 @@ from typing import Any
 
 from model import cards
 from model.files import write_json
+from training.config import several
 from training.errors import TrainingError
 from training.run_dir import CONFIG
 
@@ -24,7 +25,7 @@ def commands(settings: dict[str, Any], seen: frozenset[Path] = frozenset()) -> l
     if "commands" in settings:  # a run's or a card's, complete
         return list(settings["commands"])
     training = settings.get("training", {})
-    teachers = training.get("teacher") or ()
+    teachers = several(training.get("teacher"))
     parents = [*settings.get("averaged", []), training.get("start"), *teachers]
     result = []
     for parent in (Path(parent).resolve() for parent in parents if parent):

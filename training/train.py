@@ -20,7 +20,7 @@ from model.network import PRESETS, NetworkConfig
 from model.weights import load_keras
 from training import card, checkpoint, data, distribute, mixture, provenance, report, run_dir
 from training.calibrate import calibrate
-from training.config import TrainingConfig
+from training.config import TrainingConfig, several
 from training.data import Digits
 from training.errors import TrainingError
 from training.evaluation.metrics import Evaluation, evaluate
@@ -130,10 +130,14 @@ def _resumed(settings: dict[str, Any], digits: Digits) -> dict[str, Any]:
     """
     if settings.get("data_sha256", digits.sha256()) != digits.sha256():
         raise TrainingError("other data than the run began with: give the same --data")
-    teachers = settings["training"].get("teacher") or ()
-    for teacher, expected in zip(teachers, settings.get("teacher_sha256", ()), strict=False):
+    teachers, hashes = settings["training"].get("teacher"), settings.get("teacher_sha256")
+    for teacher, expected in zip(several(teachers), several(hashes), strict=False):
         if _sha256("teacher", teacher) != expected:
             raise TrainingError(f"{teacher} has changed since the run began: put the old one back")
+    if "fonts" in settings:
+        found = mixture.fonts_learnt(data.find(settings["data"]).parent)
+        if found != settings["fonts"]:
+            raise TrainingError("other fonts than the run began with: put the old ones back")
     again = {
         "commit": card.commit(),
         "device": _device(),

@@ -94,6 +94,8 @@ def opened(
             archive = stack.enter_context(zipfile.ZipFile(stream))
             arrays = [name for name in archive.namelist() if name.endswith(".npy")]
             if not arrays and path.suffix.lower() != ".npz":
+                if label:
+                    raise InputError(f"{path} holds no labels: leave --label-column out")
                 yield None, _zip(archive, source)
                 return
             labels = None

@@ -99,10 +99,11 @@ def test_quick_changes_of_the_network_end_with_the_last(open_page, two_networks)
     held = []
     page.route("**/live/config.json?model=first*", lambda route: held.append(route))
     use(page, "other")
-    for name in ("first", "other", "first", "other"):
-        page.evaluate("(name) => { location.hash = `model=${name}` }", name)
+    for count in (1, 2):
+        page.evaluate("location.hash = 'model=first'")
+        until(page, lambda count=count: len(held) == count)
+        page.evaluate("location.hash = 'model=other'")
         page.wait_for_timeout(50)
-    until(page, lambda: len(held) == 2)
     for route in held:
         route.continue_()
     page.wait_for_timeout(1000)

@@ -78,3 +78,9 @@ def test_a_resumed_run_keeps_its_settings(tmp_path: Path):
         make_config(arguments | {"epochs": 9})
     with pytest.raises(TrainingError, match="nothing to resume"):
         make_config({"resume": True, "out": tmp_path / "none"})
+
+
+def test_a_teacher_of_an_older_run_is_one_of_several():
+    assert TrainingConfig.from_json({"teacher": "a.keras"}).teacher == ("a.keras",)
+    assert TrainingConfig.from_json({"teacher": None}).teacher == ()
+    assert TrainingConfig.from_json({"teacher": ["a", "b"]}).teacher == ("a", "b")

@@ -73,7 +73,7 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
     missing = {
         f"pen digits: no {pendigits.FILE}": pens is None,
-        f"fonts: no folder {fonts.FOLDER}": written is None,
+        f"fonts: none held out in a folder {fonts.FOLDER}": written is None,
         f"scanned digits: no {' or '.join(optdigits.FILES)}": scanned is None,
         f"{sets.ALPHABET}: no {omniglot.FILE}": sets.ALPHABET not in figures["no_digits"],
         "score: the network has none": SCORE not in predictor.answer_names,

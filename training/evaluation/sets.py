@@ -76,7 +76,8 @@ class Written:
 
 
 def written(folder: Path) -> Written | None:
-    """Digits, letters and signs of the families held out, or None where there is no `fonts` folder.
+    """Digits, letters and signs of the families held out, or None where no
+    `fonts` folder has any.
 
     Raises:
         TrainingError: it holds no font, or a damaged one.
@@ -85,6 +86,8 @@ def written(folder: Path) -> Written | None:
         return None
     glyphs, versions = fonts.load(folder / fonts.FOLDER)
     _, held_out = fonts.split(glyphs)
+    if not held_out:
+        return None
     images = fonts.seen_by_app(held_out)
     is_digit = np.array([glyph.is_digit for glyph in held_out], bool)
     labels = [int(glyph.character) for glyph in held_out if glyph.is_digit]

@@ -70,10 +70,10 @@ def load(folder: Path | str) -> tuple[list[Glyph], dict[str, str]]:
         try:
             versions[name] = json.loads(package.read_text("utf-8"))["version"]
             font = ImageFont.truetype(path, SIZE)
-        except (OSError, ValueError, KeyError) as error:
+            lacking = _image(font, "\uffff")  # no character: what the font shows instead of one
+            images = {character: _image(font, character) for character in string.digits + STRANGERS}
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{path.parent.parent} is no font's package: {error!r}") from error
-        lacking = _image(font, "\uffff")  # no character: what the font shows instead of one
-        images = {character: _image(font, character) for character in string.digits + STRANGERS}
         glyphs += [
             Glyph(image, character, name)
             for character, image in images.items()

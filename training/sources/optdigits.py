@@ -6,6 +6,7 @@ values 0..16 and a label. scikit-learn's wheel holds it as ``sklearn/datasets/da
 Only for evaluation: nothing is trained on it.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ def load(path: Path) -> Digits:
     """
     try:
         table = np.loadtxt(path, delimiter=",", ndmin=2)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise TrainingError(f"{path} cannot be read: {error}") from error
-    if table.shape[1:] != (_SIDE * _SIDE + 1,) or not ((table >= 0) & (table <= _MOST)).all():
+    most = np.array([_MOST] * _SIDE * _SIDE + [9])
+    if table.shape[1:] != most.shape or not ((table >= 0) & (table <= most)).all():
         raise TrainingError(f"{path} is not a table of 64 values 0..{_MOST} and a label")
     images = np.rint(table[:, :-1] * (255 / _MOST)).astype(np.uint8)
     return Digits(images.reshape(-1, _SIDE, _SIDE), table[:, -1].astype(np.uint8))

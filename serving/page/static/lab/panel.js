@@ -149,6 +149,7 @@ class Panel {
     if (this.isAsking) return;
     this.isAsking = true;
     while (this.isDue && !this.ended.signal.aborted) {
+      await null; // one click may change several controls
       this.isDue = false;
       await this.#fetch();
     }
@@ -230,7 +231,9 @@ class Panel {
     for (const { name, value } of this.spec.questions(c)) {
       const { solved } = this.kept;
       if (solved.has(name) && solved.get(name) !== value) solved.delete(name);
-      if (this.asking?.get(name)?.value !== value) this.fields?.get(name)?.said.replaceChildren();
+      if (this.asking?.get(name)?.value === value) continue;
+      this.fields?.get(name)?.said.replaceChildren();
+      if (this.asking?.has(name)) this.kept.isRevealed = false;
     }
   }
 
@@ -267,7 +270,10 @@ class Panel {
       : el("input", { type: "text", inputmode: "text", autocomplete: "off", size: 8 });
     input.value = this.kept.typed.get(name) ?? "";
     if (this.kept.solved.has(name)) said.textContent = strings.RIGHT;
-    input.addEventListener("input", () => this.kept.typed.set(name, input.value));
+    input.addEventListener("input", () => {
+      this.kept.typed.set(name, input.value);
+      this.kept.solved.delete(name); // of what was typed before
+    });
     const check = el("button", { type: "button" }, strings.CHECK); // Enter would press the first of a form
     check.addEventListener("click", () => this.#check(name));
     if (!choices) input.addEventListener("keydown", ({ key }) => key === "Enter" && this.#check(name));
