@@ -41,7 +41,7 @@ def test_single_keys_can_be_switched_off_for_good(page):
         reads(page, key, "3")
     assert page.locator(".sweeping").count() == 0
     assert page.locator(".erase[aria-pressed=true]").count() == 0
-    assert told_of(page) == ["Control+Z Delete"]
+    assert told_of(page) == ["Control+Z Control+Shift+Z Control+Y Delete"]
     reads(page, "Delete", "–")  # no character: nobody says it
     reads(page, "Control+z", "3")
     page.reload()

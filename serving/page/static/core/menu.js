@@ -1,7 +1,7 @@
 // A button that opens a menu, as the ARIA practices have it: arrows, Home, End and the first
 // letter move, Escape and Tab close.
 
-const EDGE = 8; // pixels from the window's left that stay free
+const EDGE = 8; // pixels from the window's sides that stay free
 
 export class Menu {
   /**
@@ -58,8 +58,9 @@ export class Menu {
 
   #place() {
     this.list.style.translate = "";
-    const beyond = EDGE - this.list.getBoundingClientRect().left;
-    this.list.style.translate = `${Math.max(0, beyond)}px`;
+    const { left, right } = this.list.getBoundingClientRect();
+    const most = document.documentElement.clientWidth - EDGE;
+    this.list.style.translate = `${Math.max(EDGE - left, Math.min(0, most - right))}px`;
   }
 
   #hide() {
