@@ -13,10 +13,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from training import data, run_dir
-from training.config import DEFAULTS, OPTIMIZERS, PRECISIONS, TrainingConfig
+from training.config import (
+    BACKENDS,
+    DEFAULTS,
+    OPTIMIZERS,
+    PRECISIONS,
+    TrainingConfig,
+    check_backend,
+)
 from training.errors import TrainingError
 
-BACKENDS = ("tensorflow", "jax")
 # What a resumed run may still be told; the rest stands in its config.json.
 _ON_RESUME = {"data", "out", "resume", "backend", "distribute"}
 _NUMBERS = {
@@ -129,7 +135,7 @@ def main(argv: list[str]) -> int:
     # Rendering multiplies small matrices, for which waking BLAS threads costs more than it gains.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        _check_backend()
+        check_backend()
         config = make_config(arguments)
         path = _data_path(arguments)
         if path is not None:  # now, not after the seconds that an import of Keras takes
@@ -153,14 +159,6 @@ def main(argv: list[str]) -> int:
         )
         return 130
     return 0
-
-
-def _check_backend() -> None:
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in BACKENDS:
-        raise TrainingError(
-            f"KERAS_BACKEND={backend} cannot train here: give --backend {' or '.join(BACKENDS)}"
-        )
 
 
 def _data_path(arguments: dict) -> Path | None:

@@ -14,6 +14,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from training import data, provenance
+from training.config import BACKENDS, DEFAULTS, TrainingConfig, check_backend
 from training.errors import TrainingError
 
 
@@ -42,30 +44,30 @@ def build():
     return Model(images, outputs, name="cnn")
 
 
-def train(data_path: Path | None, out: Path, epochs: int, seed: int, spoiled: float) -> None:
+def train(config: TrainingConfig, data_path: Path | None, out: Path, command: str) -> None:
     """Train on everything (`training.mixture`), and write `out` after each epoch.
 
     Raises:
         TrainingError: a source is missing or damaged.
         OSError: `out` is not writable.
     """
+    # Before Keras is loaded, which takes seconds.
+    training, validation = data.load_training(data_path, config.validation)
     import keras
     import numpy as np
 
-    from training import augment, data, mixture, run_dir
-    from training.config import DEFAULTS
+    from training import augment, mixture, run_dir
     from training.step import Trainer
 
-    config = replace(DEFAULTS["scanline"], epochs=epochs, seed=seed, spoiled=spoiled)
-    keras.utils.set_random_seed(seed)
-    training, validation = data.load_training(data_path, config.validation)
+    keras.utils.set_random_seed(config.seed)
     folder = data.find(data_path).parent
-    parts = mixture.everything(training, folder, seed, spoiled)
+    parts = mixture.everything(training, folder, config.seed, config.spoiled)
     steps = mixture.steps_an_epoch(parts, config.batch_size)
     model, averaged = build(), build()
-    trainer = Trainer(model, config, epochs * steps)
-    for epoch in range(1, epochs + 1):
-        rng = np.random.default_rng([seed, epoch])
+    trainer = Trainer(model, config, config.epochs * steps)
+    provenance.note(out, [], command)
+    for epoch in range(1, config.epochs + 1):
+        rng = np.random.default_rng([config.seed, epoch])
         for images, labels in mixture.batches(parts, config.batch_size, rng):
             trainer.step(images, labels, augment.draw(rng, config.batch_size))
         trainer.sync()
@@ -76,7 +78,9 @@ def train(data_path: Path | None, out: Path, epochs: int, seed: int, spoiled: fl
         run_dir.save_keras(averaged, out)
         logits = averaged.predict(validation.images.astype(np.float32), 500, verbose=0)["logits"]
         wrong = int((logits.argmax(axis=-1) != validation.labels).sum())
-        print(f"epoch {epoch:3}/{epochs}  validation error {100 * wrong / len(validation):.2f} %")
+        print(
+            f"epoch {epoch:3}/{config.epochs}  validation error {100 * wrong / len(validation):.2f} %"
+        )
 
 
 def main(argv: list[str]) -> int:
@@ -87,24 +91,31 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     parser.add_argument("--epochs", type=int, default=24, help="(24)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and warps (0)")
-    parser.add_argument("--spoiled", type=float, default=0.2, help="share of degraded digits (0.2)")
+    parser.add_argument("--spoiled", type=float, default=0.2, help="of degraded digits (0.2)")
+    parser.add_argument("--backend", choices=BACKENDS, help="else KERAS_BACKEND")
     arguments = parser.parse_args(argv)
     if arguments.out.suffix != ".keras" or arguments.out.exists():
         parser.error("--out must be a new .keras file")
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        check_backend()
+        given = {name: getattr(arguments, name) for name in ("epochs", "seed", "spoiled")}
+        config = replace(DEFAULTS["scanline"], **given)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        train(**{"data_path" if k == "data" else k: v for k, v in vars(arguments).items()})
-        from training import provenance
-
-        provenance.note(arguments.out, [], shlex.join(["python", "-m", "training.cnn", *argv]))
+        command = shlex.join(["python", "-m", "training.cnn", *argv])
+        train(config, arguments.data, arguments.out, command)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: cannot write {arguments.out}: {error.strerror or error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the last epoch's network is kept", file=sys.stderr)
+        return 130
     return 0
 
 

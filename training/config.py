@@ -1,6 +1,7 @@
 """What a training run can be told, with a default for each preset and the reason for it."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from model import signature
 from training.errors import TrainingError
 
+BACKENDS = ("tensorflow", "jax")
 PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adamw", "sgd")
 
@@ -144,6 +146,19 @@ class TrainingConfig:
 def several(value: str | Sequence[str] | None) -> tuple[str, ...]:
     """A setting that was one text, or none, until version 0.2.0."""
     return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def check_backend() -> None:
+    """Refuse a KERAS_BACKEND that cannot train.
+
+    Raises:
+        TrainingError: it is none of `BACKENDS`.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise TrainingError(
+            f"KERAS_BACKEND={backend} cannot train here: give --backend {' or '.join(BACKENDS)}"
+        )
 
 
 # tanh saturates where relu does not, and stands a larger rate.
