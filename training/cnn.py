@@ -77,10 +77,8 @@ def train(config: TrainingConfig, data_path: Path | None, out: Path, command: st
             variable.assign(value)
         run_dir.save_keras(averaged, out)
         logits = averaged.predict(validation.images.astype(np.float32), 500, verbose=0)["logits"]
-        wrong = int((logits.argmax(axis=-1) != validation.labels).sum())
-        print(
-            f"epoch {epoch:3}/{config.epochs}  validation error {100 * wrong / len(validation):.2f} %"
-        )
+        error = 100 * float((logits.argmax(axis=-1) != validation.labels).mean())
+        print(f"epoch {epoch:3}/{config.epochs}  validation error {error:.2f} %")
 
 
 def main(argv: list[str]) -> int:

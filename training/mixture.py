@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.images.preprocess import preprocess
 from training.data import Digits
 from training.degrade import degrade
 from training.errors import TrainingError
@@ -167,7 +168,8 @@ def _written(glyphs: list[fonts.Glyph], rng: np.random.Generator) -> np.ndarray:
     retraced = render.pictures_to_images(
         [glyph.image for glyph in glyphs] * FONTS_RETRACED, rng, render.ANY
     )
-    return np.concatenate([fonts.seen_by_app(glyphs), retraced])
+    plain = np.rint([preprocess(page).image for page in fonts.pages(glyphs)]).astype(np.uint8)
+    return np.concatenate([plain, retraced])
 
 
 def touching(pens: list[pendigits.PenDigit], rng: np.random.Generator) -> list[list[np.ndarray]]:

@@ -67,7 +67,7 @@ def evaluate(predictor: Predictor, digits: Digits, folder: Path, seed: int = 0) 
         "no_digits": lambda rng: on_no_digits(predictor, digits, folder, written, rng),
         "fonts": lambda _: written and on_fonts(predictor, written),
         "letterforms": lambda rng: on_letterforms(predictor, rng),
-        "scanned": lambda _: scanned and on_scanned(predictor, scanned),
+        "scanned": lambda _: scanned and on_digits(predictor, scanned),
     }
     progress = tqdm(parts.items(), "evaluating", leave=False, unit="part", disable=None)
     figures = {name: part(default_rng([seed, i])) for i, (name, part) in enumerate(progress)}
@@ -141,11 +141,11 @@ def on_pens(predictor: Predictor, pens: list[PenDigit], rng: np.random.Generator
 
 def on_fonts(predictor: Predictor, written: sets.Written) -> Figures:
     """The same for the digits of font families held out."""
-    return {"versions": written.versions, **on_scanned(predictor, written.digits)}
+    return {"versions": written.versions, **on_digits(predictor, written.digits)}
 
 
-def on_scanned(predictor: Predictor, digits: Digits) -> Figures:
-    """The same for digits of other people, by another scanner."""
+def on_digits(predictor: Predictor, digits: Digits) -> Figures:
+    """The same for digits that the app has seen."""
     outputs = run(predictor, digits.images, predictor.answer_names)
     return {
         **_error(outputs[PROBABILITIES], digits.labels),
@@ -159,17 +159,11 @@ def on_letterforms(predictor: Predictor, rng: np.random.Generator) -> Figures:
     drawn = letterforms.draw(rng, FORMED, held_out=True)
     images = render.to_images([each.strokes for each in drawn], rng, render.ANY)
     labels = np.array([each.label for each in drawn])
-    outputs = run(predictor, images, predictor.answer_names)
-    figures = {}
-    for form in letterforms.FORMS:
-        chosen = np.array([each.form == form for each in drawn])
-        of_form = {name: output[chosen] for name, output in outputs.items()}
-        figures[form] = {
-            **_error(of_form[PROBABILITIES], labels[chosen]),
-            **_calibration(of_form[PROBABILITIES], labels[chosen]),
-            **_rejected(of_form, predictor.thresholds),
-        }
-    return figures
+    forms = np.array([each.form for each in drawn])
+    return {
+        form: on_digits(predictor, Digits(images[forms == form], labels[forms == form]))
+        for form in letterforms.FORMS
+    }
 
 
 def on_corruptions(predictor: Predictor, digits: Digits, rng: np.random.Generator) -> Figures:

@@ -88,7 +88,7 @@ def written(folder: Path) -> Written | None:
     _, held_out = fonts.split(glyphs)
     if not held_out:
         return None
-    images = fonts.seen_by_app(held_out)
+    images = np.rint(seen_by_app(fonts.pages(held_out))).astype(np.uint8)
     is_digit = np.array([glyph.is_digit for glyph in held_out], bool)
     labels = [int(glyph.character) for glyph in held_out if glyph.is_digit]
     used = {glyph.font for glyph in held_out}

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from model.images.preprocess import preprocess
-from model.signature import PIXELS, STEPS
 from training.errors import TrainingError
 
 FOLDER = "fonts"
@@ -91,11 +89,9 @@ def split(glyphs: list[Glyph]) -> tuple[list[Glyph], list[Glyph]]:
     return [g for g in glyphs if not g.held_out], [g for g in glyphs if g.held_out]
 
 
-def seen_by_app(glyphs: list[Glyph]) -> np.ndarray:
-    """uint8 (count, 28, 28): each alone on its page, through `preprocess`."""
-    pages = [np.pad(glyph.image, SIZE // 4) for glyph in glyphs]
-    seen = np.reshape([preprocess(page).image for page in pages], (-1, STEPS, PIXELS))
-    return np.rint(seen).astype(np.uint8)
+def pages(glyphs: list[Glyph]) -> list[np.ndarray]:
+    """Each alone on a page of its own, white ink on black."""
+    return [np.pad(glyph.image, SIZE // 4) for glyph in glyphs]
 
 
 def _image(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray:
