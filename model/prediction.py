@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from model import signature
-from model.images.candidates import Candidate, candidates, drawing
+from model.images.candidates import Candidate, candidates_of_many, drawing
 from model.images.files import PictureError
 from model.images.steps import Stage
 from model.images.strokes import render
@@ -49,10 +49,35 @@ def prepare(picture: Image.Image | np.ndarray) -> Prepared:
         PictureError: it cannot be prepared.
     """
     try:
-        first, *others = map(_prepared, candidates(picture))
+        [ways] = candidates_of_many([picture])
     except ValueError as error:
         raise PictureError(f"the image cannot be prepared: {error}") from error
-    return first._replace(others=tuple(others))
+    return _of_ways(ways)
+
+
+def prepare_many(pictures: Sequence[Image.Image | np.ndarray]) -> list[Prepared | PictureError]:
+    """The same of many pictures, faster for drawings of one size.
+
+    In place of one that cannot be prepared comes the error.
+    """
+    try:
+        return [_of_ways(ways) for ways in candidates_of_many(pictures)]
+    except (ValueError, MemoryError):
+        return [_or_error(picture) for picture in pictures]
+
+
+def _or_error(picture: Image.Image | np.ndarray) -> Prepared | PictureError:
+    try:
+        return prepare(picture)
+    except PictureError as error:
+        return error
+    except MemoryError:
+        return PictureError("not enough memory")
+
+
+def _of_ways(ways: Sequence[Candidate]) -> Prepared:
+    first, *others = map(_prepared, ways)
+    return first._replace(others=tuple(others)) if others else first
 
 
 def prepare_drawing(ink: np.ndarray) -> Prepared:

@@ -1,6 +1,7 @@
 """All ways in which a picture may be meant: without neighbours, lines, bars, frames or a table."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -9,7 +10,15 @@ from model.images.digit_count import count_digits
 from model.images.frames import sheets, without_bars
 from model.images.masks import Box
 from model.images.parts import digit_alone, without_rules
-from model.images.preprocess import WORK, Found, Preprocessed, find_ink, in_convention, is_alone
+from model.images.preprocess import (
+    WORK,
+    Found,
+    Preprocessed,
+    find_ink,
+    find_ink_in_many,
+    is_alone,
+    many_in_convention,
+)
 from model.images.steps import Stage
 from model.signature import PIXELS, STEPS, WHITE
 
@@ -36,11 +45,26 @@ def candidates(picture: Image.Image | np.ndarray) -> list[Candidate]:
 
     Args, Raises: see `model.images.preprocess.preprocess`.
     """
-    whole = find_ink(picture)
-    plain = _candidate(whole)
-    if whole.grey.shape == (STEPS, PIXELS):  # the network's own size: a digit that was cut out
-        hole = _hole(whole) if plain.digits == 1 else None
-        return [plain] if hole is None else [plain, hole]
+    [found] = candidates_of_many([picture])
+    return found
+
+
+def candidates_of_many(pictures: Sequence[Image.Image | np.ndarray]) -> list[list[Candidate]]:
+    """The same of many pictures; drawings of one size are looked at together."""
+    wholes = find_ink_in_many(pictures)
+    ways = [[plain] for plain in _candidates(wholes)]
+    # The network's own size is of digits that were cut out.
+    cut_out = [i for i, whole in enumerate(wholes) if whole.grey.shape == (STEPS, PIXELS)]
+    holes = _holes({i: wholes[i] for i in cut_out if ways[i][0].digits == 1})
+    for i, hole in zip(holes, _candidates([*holes.values()]), strict=True):
+        ways[i].append(hole)
+    for i in {*range(len(wholes))}.difference(cut_out):
+        ways[i] = _ways(wholes[i], *ways[i])
+    return ways
+
+
+def _ways(whole: Found, plain: Candidate) -> list[Candidate]:
+    """All candidates of a picture, of which `plain` takes all ink."""
     if is_alone(whole) or not (whole.has_ink or np.ptp(whole.grey)):
         return [plain]
     tidy, several = [], False
@@ -79,18 +103,31 @@ def drawing(picture: Image.Image | np.ndarray) -> Candidate:
     return _candidate(find_ink(picture))
 
 
-def _hole(whole: Found) -> Candidate | None:
-    """What is left blank within a filled rectangle: a digit on a ground of the ink's tone."""
-    if not whole.has_ink:
-        return None
-    inked = whole.ink > whole.ink.max() // 2
-    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    if min(inked[box].shape) < _LEAST_SIDE or inked[box].mean() < _FILLED:
-        return None
-    ink = np.zeros_like(whole.ink)
-    ink[box] = whole.ink.max() - whole.ink[box]
-    return _candidate(whole.having(ink))
+def _holes(wholes: Mapping[Any, Found]) -> dict[Any, Found]:
+    """Of those of 28 x 28 that show a filled rectangle, what is left blank in it.
+
+    It may be a digit on a ground of the ink's tone.
+    """
+    if not wholes:
+        return {}
+    inks = np.stack([whole.ink for whole in wholes.values()])
+    inked = inks > (inks.max(axis=(1, 2)) // 2)[:, None, None]
+    starts, sizes = [], []
+    for axis in (2, 1):  # rows, columns
+        any_ink = inked.any(axis=axis)
+        starts.append(any_ink.argmax(axis=1))
+        sizes.append(any_ink.shape[1] - any_ink[:, ::-1].argmax(axis=1) - starts[-1])
+    filled = inked.sum(axis=(1, 2), dtype=np.int32) >= _FILLED * sizes[0] * sizes[1]
+    filled &= np.minimum(*sizes) >= _LEAST_SIDE
+    holes = {}
+    for i, ink, is_filled, *box in zip(wholes, inks, filled, *starts, *sizes, strict=True):
+        if is_filled:
+            y, x, height, width = box
+            cut = np.s_[y : y + height, x : x + width]
+            hole = np.zeros_like(ink)
+            hole[cut] = ink.max() - ink[cut]
+            holes[i] = wholes[i].having(hole)
+    return holes
 
 
 def _within(whole: Found, box: Box, mask: np.ndarray | None = None) -> list[Candidate]:
@@ -104,9 +141,19 @@ def _within(whole: Found, box: Box, mask: np.ndarray | None = None) -> list[Cand
 
 
 def _candidate(found: Found, whole: Image.Image | None = None) -> Candidate:
-    stages = {} if whole is None else {Stage.PICTURE: whole}
-    seen = in_convention(found, stages.__setitem__, Stage.CLOSER if stages else Stage.PICTURE)
-    return Candidate(seen, count_digits(stages[Stage.CROPPED]) if seen.has_ink else 0, stages)
+    [candidate] = _candidates([found], whole)
+    return candidate
+
+
+def _candidates(founds: Sequence[Found], whole: Image.Image | None = None) -> list[Candidate]:
+    """One of each; where they are parts of a picture, that is `whole`."""
+    stages = [{} if whole is None else {Stage.PICTURE: whole} for _ in founds]
+    first = Stage.PICTURE if whole is None else Stage.CLOSER
+    seen = many_in_convention(founds, [each.__setitem__ for each in stages], first)
+    return [
+        Candidate(one, count_digits(of[Stage.CROPPED]) if one.has_ink else 0, of)
+        for one, of in zip(seen, stages, strict=True)
+    ]
 
 
 def _cut_out(

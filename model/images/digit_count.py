@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from model.images.masks import spans_of
+
 # Digits are at least so far apart, as a part of the ink's height; a broken stroke is hardly ever.
 _GAP_BESIDE = 0.06
 _GAP_BELOW = 0.04
@@ -17,8 +19,8 @@ def count_digits(ink: np.ndarray) -> int:
     Args:
         ink: (height, width), 0 (page) to 255 (ink), some of it ink, cut out of its page.
     """
-    mask = ink >= ink.max() / 4  # what is fainter joins nothing
-    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
+    mask = ink >= -(-int(ink.max()) // 4)  # what is fainter joins nothing
+    spans = spans_of(mask)
     if all(span[-1] - span[0] < len(span) for span in spans):
         return 1
     columns = _parts(mask.any(axis=0), _GAP_BESIDE * len(mask))

@@ -1,5 +1,7 @@
 """Masks and ink as arrays (height, width): boxes, neighbours, runs and connected parts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two exclusive
@@ -11,20 +13,20 @@ def spans_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns, rows
 
 
-def box_of(spans: tuple[np.ndarray, np.ndarray]) -> Box:
+def box_of(spans: Sequence[np.ndarray]) -> Box:
     """The box of what is not empty."""
     columns, rows = spans
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def grown(pixels: np.ndarray) -> np.ndarray:
-    """Each pixel becomes the largest of its 3 x 3 neighbourhood."""
+    """Each pixel of (..., height, width) becomes the largest of its 3 x 3 neighbourhood."""
     tall = pixels.copy()
-    np.maximum(tall[1:], pixels[:-1], out=tall[1:])
-    np.maximum(tall[:-1], pixels[1:], out=tall[:-1])
+    np.maximum(tall[..., 1:, :], pixels[..., :-1, :], out=tall[..., 1:, :])
+    np.maximum(tall[..., :-1, :], pixels[..., 1:, :], out=tall[..., :-1, :])
     wide = tall.copy()
-    np.maximum(wide[:, 1:], tall[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], tall[:, 1:], out=wide[:, :-1])
+    np.maximum(wide[..., 1:], tall[..., :-1], out=wide[..., 1:])
+    np.maximum(wide[..., :-1], tall[..., 1:], out=wide[..., :-1])
     return wide
 
 

@@ -10,15 +10,16 @@ Coordinates: pixel i covers [i, i + 1], so the field's middle is 14.0. Whole pix
 centre of mass in (14, 15]; as pixel indices, in (13.5, 14.5], which holds for MNIST's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFilter
 
-from model.images.masks import box_of, grown, spans_of
+from model.images.drawing import Drawing, ink_of_drawings
+from model.images.masks import Box, box_of, grown, spans_of
 from model.images.parts import digit_alone
 from model.images.photo import ink_of_photo
 from model.images.steps import Recorder, Stage, forget
@@ -116,17 +117,32 @@ class Found(NamedTuple):
 
 def find_ink(picture: Image.Image | np.ndarray) -> Found:
     """Find the ink; see `preprocess` for what a picture may be."""
-    image = _as_image(picture)
-    factor = -(-max(image.size) // WORK)
-    small = image.reduce(factor) if factor > 1 else image
-    grey = _to_grey(small)
-    drawing = _ink_of_drawing(grey)
-    if drawing is None or drawing[0].max() < _TWO_TONES:
+    [found] = find_ink_in_many([picture])
+    return found
+
+
+def find_ink_in_many(pictures: Sequence[Image.Image | np.ndarray]) -> list[Found]:
+    """The same of many pictures; drawings of one size are looked at together."""
+    images = [_as_image(picture) for picture in pictures]
+    factors = [-(-max(image.size) // WORK) for image in images]
+    smalls = [
+        image.reduce(factor) if factor > 1 else image
+        for image, factor in zip(images, factors, strict=True)
+    ]
+    greys = [_to_grey(small) for small in smalls]
+    each = zip(images, smalls, factors, greys, ink_of_drawings(greys), strict=True)
+    return [_found(*one) for one in each]
+
+
+def _found(
+    image: Image.Image, small: Image.Image, factor: int, grey: np.ndarray, drawing: Drawing | None
+) -> Found:
+    if drawing is None or drawing.contrast < _TWO_TONES:
         along = _along_colours(small)
         if along is not None:
-            grey, drawing = along, _ink_of_drawing(along)
+            grey, [drawing] = along, ink_of_drawings([along])
     if drawing is not None:
-        return Found(image, small, factor, grey, *drawing, True)
+        return Found(image, small, factor, grey, *drawing[:3], True)
     ink, inverted = ink_of_photo(grey)
     return Found(image, small, factor, grey, ink, inverted, spans_of(ink), False)
 
@@ -161,25 +177,56 @@ def in_convention(
     Args:
         first: what `found.small` is recorded as.
     """
-    image, factor, ink = found.image, found.factor, found.ink
-    record(first, found.small)
-    if not found.has_ink:
-        return Preprocessed(np.zeros((STEPS, PIXELS), np.float32), False, False, None)
-    box = box_of(found.spans)
-    left, top, right, bottom = (edge * factor for edge in box)
-    right, bottom = min(right, image.width), min(bottom, image.height)
+    [seen] = many_in_convention([found], [record], first)
+    return seen
+
+
+def many_in_convention(
+    founds: Sequence[Found], records: Sequence[Recorder], first: Stage = Stage.PICTURE
+) -> list[Preprocessed]:
+    """The same of many pictures, each with its recorder."""
+    seen: dict[int, Preprocessed] = {}
+    scaled: dict[int, _Scaled] = {}
+    for i, (found, record) in enumerate(zip(founds, records, strict=True)):
+        record(first, found.small)
+        if not found.has_ink:
+            seen[i] = Preprocessed(np.zeros((STEPS, PIXELS), np.float32), False, False, None)
+            continue
+        closer = _closer(found, record)
+        if closer is not None:
+            seen[i] = closer
+            continue
+        record(Stage.GREY, found.grey)
+        record(Stage.INK if found.is_drawing else Stage.CLEANED, found.ink)
+        scaled[i] = _scaled(found.ink, box_of(found.spans), record)
+    centred = _centred([*scaled.values()], [records[i] for i in scaled])
+    for i, (image, place) in zip(scaled, centred, strict=True):
+        found = founds[i]
+        seen[i] = Preprocessed(image, True, found.inverted, _own_box(found), place)
+    return [seen[i] for i in range(len(founds))]
+
+
+def _own_box(found: Found) -> Box:
+    """The ink's box in the image's own pixels."""
+    left, top, right, bottom = (edge * found.factor for edge in box_of(found.spans))
+    return left, top, min(right, found.image.width), min(bottom, found.image.height)
+
+
+def _closer(found: Found, record: Recorder) -> Preprocessed | None:
+    """A closer look at ink that is small in a large picture, if there is ink then."""
+    if found.factor == 1:
+        return None
+    image, (left, top, right, bottom) = found.image, _own_box(found)
     margin = max(right - left, bottom - top)
-    if factor > 1 and margin < _MIN_DETAIL * factor:
-        x, y = max(left - margin, 0), max(top - margin, 0)
-        corner = min(right + margin, image.width), min(bottom + margin, image.height)
-        near = find_ink(image.crop((x, y, *corner)))
-        if near.has_ink:
-            seen = in_convention(near.having(digit_alone(near.ink).ink), record, Stage.CLOSER)
-            return replace(seen, box=tuple(np.add(seen.box, (x, y, x, y)).tolist()))
-    record(Stage.GREY, found.grey)
-    record(Stage.INK if found.is_drawing else Stage.CLEANED, ink)
-    rows, place = _centred(ink, box, record)
-    return Preprocessed(rows, True, found.inverted, (left, top, right, bottom), place)
+    if margin >= _MIN_DETAIL * found.factor:
+        return None
+    x, y = max(left - margin, 0), max(top - margin, 0)
+    corner = min(right + margin, image.width), min(bottom + margin, image.height)
+    near = find_ink(image.crop((x, y, *corner)))
+    if not near.has_ink:
+        return None
+    seen = in_convention(near.having(digit_alone(near.ink).ink), record, Stage.CLOSER)
+    return replace(seen, box=tuple(np.add(seen.box, (x, y, x, y)).tolist()))
 
 
 def _as_image(picture) -> Image.Image:
@@ -302,46 +349,34 @@ def _along_colours(image: Image.Image) -> np.ndarray | None:
     return np.rint(tones - WHITE * axis.clip(max=0).sum()).clip(0, WHITE).astype(np.uint8)
 
 
-def _ink_of_drawing(grey: np.ndarray) -> tuple[np.ndarray, bool, tuple] | None:
-    """Ink (uint8, 0 is page), polarity and spans if the page is one exact value, else None."""
-    low, high = int(grey.min()), int(grey.max())
-    if high - low < _MIN_CONTRAST:
-        return np.zeros_like(grey), False, (np.zeros(0, int),) * 2
-    edges = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    # Of 3,000 MNIST digits cut out tightly, the edges' mean is nearer to the page in 99.9 %.
-    inverted = bool(edges.mean() > (low + high) / 2)
-    ink = high - grey if inverted else grey - low
-    if np.count_nonzero(edges == (high if inverted else low)) < edges.size / 8:
-        return None
-    spans = spans_of(ink)
-    left, top, right, bottom = box_of(spans)
-    cut = ink[top:bottom, left:right]
-    # In a drawing, what is neither page nor ink is an edge; shading and noise lie elsewhere.
-    stray = (cut > 0) & ~grown(cut >= (high - low) / 4)
-    if np.count_nonzero(stray) > 0.01 * np.count_nonzero(cut):
-        return None
-    return ink, inverted, spans
+class _Scaled(NamedTuple):
+    """Ink in MNIST's box, not yet in its tones.
+
+    Attributes:
+        digit: float32 (20, 20), the ink of each pixel, 0..255.
+        full: what of it is full ink.
+        scale: does the same to other ink.
+    """
+
+    digit: np.ndarray
+    full: np.float32
+    scale: Callable[[np.ndarray], np.ndarray]
 
 
-def _centred(
-    ink: np.ndarray, box: tuple[int, int, int, int], record: Recorder, may_thicken: bool = True
-) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """Scale the box to 20 pixels and put its centre of mass in the middle.
+def _scaled(ink: np.ndarray, box: Box, record: Recorder, may_thicken: bool = True) -> _Scaled:
+    """Scale the box to 20 pixels.
 
     Lines that would be thinner than a pixel are thickened before: no digit of MNIST's has such.
-
-    Returns:
-        float32 (28, 28), and what does the same to other ink.
     """
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
     rows, columns = _shares(bottom - top, side), _shares(right - left, side)
 
-    def scaled(ink: np.ndarray) -> np.ndarray:
+    def scale(ink: np.ndarray) -> np.ndarray:
         return rows @ ink[top:bottom, left:right].astype(np.float32) @ columns.T
 
     record(Stage.CROPPED, ink[top:bottom, left:right])
-    digit = scaled(ink)
+    digit = scale(ink)
     full = digit.max()
     if side > _BOX:  # where lines cross, they are fuller than elsewhere
         inked = np.sort(digit[digit > 0])
@@ -351,29 +386,11 @@ def _centred(
             if full < _THIN * most:
                 by = round((_PEN - full / most) * side / _BOX / 2)
                 return _thickened(ink, max(by, 1), record)
-    gain = WHITE / full  # hairlines and grey ink become white, too
-    digit = np.rint((digit * gain).clip(max=WHITE))
-    record(Stage.BOX, digit)
-    centres = np.arange(_BOX) + 0.5
-    mass = digit.sum()
-    x = int(np.floor(PIXELS / 2 + 1 - digit.sum(axis=0) @ centres / mass))
-    y = int(np.floor(STEPS / 2 + 1 - digit.sum(axis=1) @ centres / mass))
-    x, y = max(0, min(x, PIXELS - _BOX)), max(0, min(y, STEPS - _BOX))
-
-    def centred(digit: np.ndarray) -> np.ndarray:
-        image = np.zeros((STEPS, PIXELS), np.float32)
-        image[y : y + _BOX, x : x + _BOX] = digit
-        return image
-
-    image = centred(digit)
-    record(Stage.CENTRED, image)
-    return image, lambda ink: centred(np.rint((scaled(ink) * gain).clip(max=WHITE)))
+    return _Scaled(digit, full, scale)
 
 
-def _thickened(
-    ink: np.ndarray, by: int, record: Recorder
-) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """`_centred` of lines that are `by` pixels thicker on each side."""
+def _thickened(ink: np.ndarray, by: int, record: Recorder) -> _Scaled:
+    """`_scaled` of lines that are `by` pixels thicker on each side."""
 
     def thick(ink: np.ndarray) -> np.ndarray:
         ink = np.pad(ink, by)
@@ -382,11 +399,50 @@ def _thickened(
         return ink
 
     thicker = thick(ink)
-    image, place = _centred(thicker, box_of(spans_of(thicker)), record, may_thicken=False)
-    return image, lambda ink: place(thick(ink))
+    scaled = _scaled(thicker, box_of(spans_of(thicker)), record, may_thicken=False)
+    return scaled._replace(scale=lambda ink: scaled.scale(thick(ink)))
 
 
-@lru_cache(256)
+def _centred(
+    scaled: Sequence[_Scaled], records: Sequence[Recorder]
+) -> Iterator[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+    """Full ink becomes white, and the centre of mass gets into the middle.
+
+    Yields:
+        float32 (28, 28), and what does the same to other ink.
+    """
+    if not scaled:
+        return
+    gains = WHITE / np.array([each.full for each in scaled])  # hairlines and grey ink, too
+    digits = np.stack([each.digit for each in scaled])
+    digits = np.rint((digits * gains[:, None, None]).clip(max=WHITE))
+    centres = np.arange(_BOX) + 0.5
+    mass = digits.sum(axis=(1, 2))
+    x = np.floor(PIXELS / 2 + 1 - digits.sum(axis=1) @ centres / mass)
+    y = np.floor(STEPS / 2 + 1 - digits.sum(axis=2) @ centres / mass)
+    corners = np.stack([y, x], axis=1).clip(0, [STEPS - _BOX, PIXELS - _BOX]).astype(int)
+    for each, digit, gain, corner, record in zip(
+        scaled, digits, gains, corners.tolist(), records, strict=True
+    ):
+        record(Stage.BOX, digit)
+        image = _at(corner, digit)
+        record(Stage.CENTRED, image)
+        yield image, partial(_place, each.scale, gain, corner)
+
+
+def _place(scale, gain: np.float32, corner: list[int], ink: np.ndarray) -> np.ndarray:
+    return _at(corner, np.rint((scale(ink) * gain).clip(max=WHITE)))
+
+
+def _at(corner: list[int], digit: np.ndarray) -> np.ndarray:
+    """float32 (28, 28) with (20, 20) in it."""
+    y, x = corner
+    image = np.zeros((STEPS, PIXELS), np.float32)
+    image[y : y + _BOX, x : x + _BOX] = digit
+    return image
+
+
+@lru_cache(1024)
 def _shares(length: int, side: int) -> np.ndarray:
     """How `length` pixels in the middle of `side` share out among 20: float32 (20, length).
 

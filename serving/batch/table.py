@@ -1,6 +1,7 @@
 """Images to rows of a table: what `serving.batch` does in each of its processes."""
 
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from model import signature
 from model.images.files import PictureError, open_picture
-from model.prediction import Prediction, Prepared, predictions, prepare
+from model.prediction import Prediction, Prepared, predictions, prepare_many
 from model.predictor import Predictor
 from serving.batch.formats import Block, InputError, Item, need_pyarrow
 from serving.settings import Settings
 
 FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
 _PLAIN_MODES = ("1", "L", "P", "RGB")  # Pillow's for 8 bits without transparency
+_MOST_PIXELS = 2**22  # of decoded pictures that wait to be prepared together
 _NO_INK = Prepared(np.zeros((signature.STEPS, signature.PIXELS), np.float32), 0)
 
 
@@ -94,41 +97,48 @@ class Reader:
             images, chunk = chunk.images, chunk.items()
             if self._options.raw and _is_raw(images):
                 return self._rows(chunk, self._read_raw(images))
-        prepared: list[Prepared] = []
-        errors: dict[int, str] = {}
+        found: dict[int, Prepared | Exception] = {}
+        waiting: dict[int, Image.Image | np.ndarray] = {}
+        pixels = 0
         for row, item in enumerate(chunk):
             try:
-                prepared.append(self._prepare(item.image))
+                picture = self._opened(item.image)
+                if self._options.raw:
+                    found[row] = _as_it_is(picture)
+                    continue
             except (PictureError, InputError, OSError, MemoryError) as error:
-                prepared.append(_NO_INK)
-                errors[row] = " ".join(str(error).split()) or "not enough memory"
-        answers: list[Any] = self.predictor.predict(prepared, self._outputs)
-        return self._rows(chunk, [errors.get(row, each) for row, each in enumerate(answers)])
+                found[row] = error
+                continue
+            waiting[row] = picture
+            is_image = isinstance(picture, Image.Image)
+            pixels += math.prod(picture.size if is_image else picture.shape)
+            if pixels > _MOST_PIXELS:
+                found |= zip(waiting, prepare_many([*waiting.values()]), strict=True)
+                waiting, pixels = {}, 0
+        found |= zip(waiting, prepare_many([*waiting.values()]), strict=True)
+        prepared = [found[row] for row in range(len(chunk))]
+        answers = self.predictor.predict(
+            [each if isinstance(each, Prepared) else _NO_INK for each in prepared], self._outputs
+        )
+        return self._rows(
+            chunk,
+            [
+                answer if isinstance(each, Prepared) else _message(each)
+                for each, answer in zip(prepared, answers, strict=True)
+            ],
+        )
 
     def _read_raw(self, images: np.ndarray) -> list[Prediction]:
         digits = images.any(axis=(1, 2)).astype(int)
         outputs = self.predictor.run(images, self._outputs)
         return predictions(outputs, self.predictor.thresholds, digits)
 
-    def _prepare(self, image: Any) -> Prepared:
+    def _opened(self, image: Any) -> Image.Image | np.ndarray:
         if isinstance(image, Exception):
             raise image
         if isinstance(image, Path):
             image = _bytes_of(image)
-        if isinstance(image, bytes):
-            image = open_picture(image, self._max_pixels)
-            if self._options.raw:
-                if image.mode not in _PLAIN_MODES or "transparency" in image.info:
-                    raise PictureError("--raw needs 8 bits a pixel and no transparency")
-                image = np.asarray(image.convert("L"))
-        if not self._options.raw:
-            return prepare(image)
-        if not _is_raw(image[None]):
-            raise PictureError(
-                "--raw needs uint8 of 28 x 28 pixels, not "
-                f"{image.dtype} of {' x '.join(map(str, image.shape[1::-1]))}"
-            )
-        return Prepared(image, int(image.any()))
+        return open_picture(image, self._max_pixels) if isinstance(image, bytes) else image
 
     def _rows(self, items: Sequence[Item], answers: Sequence[Prediction | str]) -> Rows:
         rows, rejected, errors, labelled, right = [], 0, 0, 0, 0
@@ -196,6 +206,24 @@ class Reader:
     def head(self) -> bytes:
         """What stands before the first row."""
         return f"{','.join(self.columns)}\n".encode() if self._options.format[:3] == "csv" else b""
+
+
+def _as_it_is(picture: Image.Image | np.ndarray) -> Prepared:
+    """28 x 28 pixels for the network, untouched."""
+    if isinstance(picture, Image.Image):
+        if picture.mode not in _PLAIN_MODES or "transparency" in picture.info:
+            raise PictureError("--raw needs 8 bits a pixel and no transparency")
+        picture = np.asarray(picture.convert("L"))
+    if not _is_raw(picture[None]):
+        raise PictureError(
+            "--raw needs uint8 of 28 x 28 pixels, not "
+            f"{picture.dtype} of {' x '.join(map(str, picture.shape[1::-1]))}"
+        )
+    return Prepared(picture, int(picture.any()))
+
+
+def _message(error: Exception) -> str:
+    return " ".join(str(error).split()) or "not enough memory"
 
 
 def _is_raw(images: np.ndarray) -> bool:
