@@ -129,7 +129,10 @@ class Prediction:
 
 
 def predictions(
-    outputs: Mapping[str, np.ndarray], thresholds: Thresholds, digits: np.ndarray | int = 1
+    outputs: Mapping[str, np.ndarray],
+    thresholds: Thresholds,
+    digits: np.ndarray | int = 1,
+    prepared: Sequence[Prepared | None] | None = None,
 ) -> list[Prediction]:
     """Judge a batch of the network's answers.
 
@@ -138,6 +141,7 @@ def predictions(
             what else there is of belief and states goes into each answer.
         thresholds: of the network's card.
         digits: `Prepared.digits` of each, (count,), or one number for all.
+        prepared: what was read, where the answers shall say it.
     """
     probabilities, scores = outputs[signature.PROBABILITIES], outputs.get(signature.SCORE)
     verdicts = judge(probabilities, scores, thresholds, digits)
@@ -151,9 +155,18 @@ def predictions(
             *((answer, score) if has_ink else (None, None)),
             belief,
             {name: value[i] for name, value in states.items()},
+            seen,
         )
-        for i, (verdict, answer, score, has_ink, belief) in enumerate(
-            zip(verdicts, probabilities, of_each, inked, beliefs, strict=True)
+        for i, (verdict, answer, score, has_ink, belief, seen) in enumerate(
+            zip(
+                verdicts,
+                probabilities,
+                of_each,
+                inked,
+                beliefs,
+                prepared or [None] * len(verdicts),
+                strict=True,
+            )
         )
     ]
 

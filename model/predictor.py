@@ -5,7 +5,6 @@ The only module that opens an ONNX Runtime session.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -220,14 +219,15 @@ class Predictor:
         ways = [(i, way) for i, each in enumerate(prepared) for way in (each, *each.others)]
         ways = [(i, way) for i, way in ways if way.digits]
         if ways:
-            rows = np.stack([way.rows for _, way in ways])
-            digits = np.array([way.digits for _, way in ways])
+            inked = [way for _, way in ways]
+            rows = np.stack([way.rows for way in inked])
+            digits = np.array([way.digits for way in inked])
             found = predictions(
-                self.run(rows, outputs or self.answer_names), self.thresholds, digits
+                self.run(rows, outputs or self.answer_names), self.thresholds, digits, inked
             )
             of_each: dict[int, list[Prediction]] = {}
-            for (index, way), answer in zip(ways, found, strict=True):
-                of_each.setdefault(index, []).append(replace(answer, prepared=way))
+            for (index, _), answer in zip(ways, found, strict=True):
+                of_each.setdefault(index, []).append(answer)
             for index, each in of_each.items():
                 answers[index] = best(each)
         return answers

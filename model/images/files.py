@@ -94,9 +94,10 @@ def _decoded(data: bytes, max_pixels: int) -> Image.Image:
         picture.load()
     except Exception as error:  # decoders raise anything from OSError to struct.error
         raise PictureError(f"the {picture.format} image is broken: {error}") from error
-    # Read here and kept by Pillow, so that `preprocess` meets no warning about them.
-    with _silent(), suppress(Exception):
-        picture.getexif().get(ExifTags.Base.Orientation)
+    if picture.info:  # there EXIF data come from; a TIFF's info is never empty
+        # Read here and kept by Pillow, so that `preprocess` meets no warning about them.
+        with _silent(), suppress(Exception):
+            picture.getexif().get(ExifTags.Base.Orientation)
     return picture
 
 

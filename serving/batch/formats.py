@@ -7,6 +7,7 @@ Arrow and ``.npz`` also gzipped. What is none of these is one picture.
 import base64
 import gzip
 import json
+import os
 import re
 import tarfile
 import zipfile
@@ -38,14 +39,14 @@ class InputError(Exception):
 
 
 class Item(NamedTuple):
-    """One image: a picture file, its bytes, an array as `prepare` takes it, or why there is none.
+    """One image: a file's path, a file's bytes, an array as `prepare` takes it, or an error.
 
     It is the `index`th of its source. `label` is what the file calls it, if that was asked for.
     """
 
     source: str
     index: int
-    image: Path | bytes | np.ndarray | InputError
+    image: str | bytes | np.ndarray | InputError
     label: Any = None
 
 
@@ -120,7 +121,7 @@ def opened(
         elif _CSV.match(head):
             yield None, _csv(stream, source, size, label)
         else:
-            yield 1, [Item(source, 0, path)]
+            yield 1, [Item(source, 0, os.fspath(path))]
 
 
 def _has_labels(head: bytes) -> bool:

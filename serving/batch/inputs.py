@@ -24,7 +24,7 @@ Chunk = Block | list[Item]
 class File(NamedTuple):
     """A file, its name in the table, and whether it may be something else than a picture."""
 
-    path: Path
+    path: str
     source: str
     any_format: bool
 
@@ -76,7 +76,7 @@ class Inputs:
             if self._label and not file.any_format:
                 raise InputError("pictures hold no labels: leave --label-column out")
             try:
-                status = file.path.stat()
+                status = os.stat(file.path)  # noqa: PTH116, paths are texts: there are many
                 told = f"{status.st_size} {status.st_mtime_ns}"
             except OSError:
                 told = "gone"
@@ -117,9 +117,9 @@ class Inputs:
 
     def _count(self, file: File) -> int | None:
         try:
-            with opened(file.path, file.source, self._key, 1, self._label) as (count, images):
+            with opened(Path(file.path), file.source, self._key, 1, self._label) as (count, images):
                 if self._is_one_file and isinstance(images, list):
-                    open_picture(file.path.read_bytes(), Settings().max_pixels)
+                    open_picture(Path(file.path).read_bytes(), Settings().max_pixels)
                 return count
         except InputError:
             if self._is_one_file:
@@ -140,7 +140,7 @@ class Inputs:
             read = 0
             try:
                 how = self._key, size, self._label
-                with opened(file.path, file.source, *how) as (_, images):
+                with opened(Path(file.path), file.source, *how) as (_, images):
                     for image in images:
                         read += len(image.images) if isinstance(image, Block) else 1
                         yield image
@@ -155,17 +155,17 @@ class Inputs:
         for named in self._named:
             path = Path(named)
             if named == STDIN:
-                yield from (File(Path(name), name, True) for name in _listed())
+                yield from (File(name, name, True) for name in _listed())
             elif path.is_dir():
                 yield from self._folder(named, "" if alone else f"{named.rstrip('/')}/")
             elif os.path.lexists(path):
-                yield File(path, path.name if alone else named, True)
+                yield File(named, path.name if alone else named, True)
             elif glob.has_magic(named):
                 found = sorted(glob.glob(named, recursive=True))  # noqa: PTH207, any path, `**` with links
                 files = [name for name in found if not Path(name).is_dir()]
                 if not files:
                     raise InputError(f"no file is called like {named}")
-                yield from (File(Path(name), name, True) for name in files)
+                yield from (File(name, name, True) for name in files)
             else:
                 raise InputError(f"no file or folder {named}")
 
@@ -186,12 +186,12 @@ class Inputs:
             elif name.startswith(".") or os.path.splitext(name)[1].lower() not in ENDINGS:  # noqa: PTH122
                 self._skipped += 1
             else:
-                yield File(Path(path), above + name, False)
+                yield File(path, above + name, False)
 
 
-def _is_readable(path: Path) -> bool:
+def _is_readable(path: str) -> bool:
     try:
-        return path.is_file() and os.access(path, os.R_OK)
+        return Path(path).is_file() and os.access(path, os.R_OK)
     except ValueError:  # a name with NUL in it
         return False
 

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import re
+import stat
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -136,7 +137,7 @@ class Reader:
     def _opened(self, image: Any) -> Image.Image | np.ndarray:
         if isinstance(image, Exception):
             raise image
-        if isinstance(image, Path):
+        if isinstance(image, str):
             image = _bytes_of(image)
         return open_picture(image, self._max_pixels) if isinstance(image, bytes) else image
 
@@ -231,11 +232,13 @@ def _is_raw(images: np.ndarray) -> bool:
     return images.shape[1:] == size and images.dtype == np.uint8
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: str) -> bytes:
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device would never end
+        # A pipe would never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
             raise PictureError("it is no file: a pipe, a device or a folder")
-        return path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
     except OSError as error:
         raise PictureError(f"the file cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -49,7 +49,7 @@ def items_of(*named, size=64, key=None, label=None):
 def pixels_of(item):
     if isinstance(item.image, bytes):
         return np.asarray(Image.open(io.BytesIO(item.image)))
-    return np.asarray(Image.open(item.image)) if hasattr(item.image, "open") else item.image
+    return np.asarray(Image.open(item.image)) if isinstance(item.image, str) else item.image
 
 
 # Folders, patterns, lists
@@ -61,7 +61,7 @@ def test_folder_with_all_below_sorted_and_others_counted(tmp_path):
     for name in ("notes.txt", "a/labels.csv", ".hidden.png", "none"):
         (tmp_path / name).write_text("x")
     found, _ = items_of(tmp_path, size=3)
-    assert found == [Item(name, 0, tmp_path / name) for name in names]
+    assert found == [Item(name, 0, str(tmp_path / name)) for name in names]
     survey = Inputs([str(tmp_path)]).survey()
     assert (survey.count, survey.skipped) == (7, 4)
 
