@@ -41,13 +41,13 @@ def _bar(view: np.ndarray) -> int:
     rows = int(len(view) * _DEEPEST)
     if rows < 4:
         return 0
-    level = np.median(view[:rows], axis=1)
-    strays = (np.abs(view[:rows] - level[0]) > _EVEN).mean(axis=1)
-    even = np.logical_and.accumulate(strays < 0.02)
+    width = view.shape[1]
+    strays = np.count_nonzero(np.abs(view[:rows] - np.median(view[0])) > _EVEN, axis=1)
+    even = np.logical_and.accumulate(strays < 0.02 * width)
     for reach in (1, 3):
         change = view[reach : rows + reach] - view[:rows]
-        share = np.maximum((change > _STEP).mean(axis=1), (change < -_STEP).mean(axis=1))
-        ends = np.flatnonzero((share > 0.95) | (even & (share > 0.75)))
+        steps = np.maximum(*(np.count_nonzero(sign * change > _STEP, axis=1) for sign in (1, -1)))
+        ends = np.flatnonzero((steps > 0.95 * width) | (even & (steps > 0.75 * width)))
         if len(ends):
             return int(ends[-1]) + reach
     return 0

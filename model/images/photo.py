@@ -7,6 +7,7 @@ from model.images.masks import grown, label
 from model.signature import WHITE
 
 _COARSE = 64  # longest side for light and dirt, which are coarse
+_ENOUGH = 96  # rows and columns for a median
 _MIN_CONTRAST = 40  # of 255: a shadow's soft edge leaves up to 35
 _FAINT = 16  # of 255: what is fainter does not widen the ink's box
 
@@ -29,13 +30,13 @@ def ink_of_photo(grey: np.ndarray) -> tuple[np.ndarray, bool]:
     ink = sign * (grey - page)
     if inverted:  # paper reflects a share of the light: in a shadow, ink differs less from it
         ink *= page.mean() / page.clip(page.mean() / 2)
-    ink -= np.median(ink)
+    ink -= np.median(_sample(ink))
     smooth = _blurred(ink)
     peak = smooth.max()
     # The noise of `smooth`: the middle half of it, in normal distributions; but thick ink and
     # shadows widen that, so no more than twice what the 3 x 3 mean took away lets expect.
-    noise = np.quantile(np.abs(smooth), 0.25) / 0.3186
-    taken = np.median(np.abs(ink - smooth)) / 0.6745 / np.sqrt(8)
+    noise = np.quantile(np.abs(_sample(smooth)), 0.25) / 0.3186
+    taken = np.median(np.abs(_sample(ink - smooth))) / 0.6745 / np.sqrt(8)
     noise = min(noise, 2 * taken)
     if peak < max(_MIN_CONTRAST, 11 * noise):
         return np.zeros_like(grey), False
@@ -50,18 +51,25 @@ def ink_of_photo(grey: np.ndarray) -> tuple[np.ndarray, bool]:
     return np.rint(ink.clip(max=WHITE)).astype(np.uint8), inverted
 
 
+def _sample(pixels: np.ndarray) -> np.ndarray:
+    """Enough of the pixels for a median."""
+    step = max(1, min(pixels.shape) // _ENOUGH)
+    return pixels[::step, ::step]
+
+
 def _light(picture: np.ndarray) -> np.ndarray:
     """The quadratic surface that most of the picture, its edge above all, lies close to."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in picture.shape), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).reshape(6, -1)
-    value = picture.ravel().astype(np.float64)
-    trust = np.where(np.maximum(np.abs(x), np.abs(y)).ravel() > 0.9, 4.0, 1.0)
+    surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+    trust = np.where(np.maximum(np.abs(x), np.abs(y)) > 0.9, 4.0, 1.0)[::2, ::2].ravel()
+    terms = surface[:, ::2, ::2].reshape(6, -1)  # for six numbers every other pixel is enough
+    value = picture[::2, ::2].ravel().astype(np.float64)
     weight = trust
     for _ in range(12):  # least absolute residuals, by reweighted least squares
         weighted = terms * weight
-        fit = np.linalg.lstsq(weighted @ terms.T, weighted @ value)[0] @ terms
-        weight = trust / np.maximum(np.abs(value - fit), 1.0)
-    return fit.reshape(picture.shape).astype(np.float32)
+        fit = np.linalg.lstsq(weighted @ terms.T, weighted @ value)[0]
+        weight = trust / np.maximum(np.abs(value - fit @ terms), 1.0)
+    return np.tensordot(fit, surface, 1).astype(np.float32)
 
 
 def _opened(picture: np.ndarray) -> np.ndarray:
@@ -72,10 +80,18 @@ def _opened(picture: np.ndarray) -> np.ndarray:
     """
     reach = max(picture.shape) // 6
     picture = np.pad(picture, 2 * reach, mode="reflect", reflect_type="odd")
-    for extreme in (np.min, np.max):
-        for axis in (0, 1):
-            windows = np.lib.stride_tricks.sliding_window_view(picture, 2 * reach + 1, axis)
-            picture = extreme(windows, axis=-1)
+    for extreme in (np.minimum, np.maximum):
+        picture = _extreme(extreme, _extreme(extreme, picture, 2 * reach + 1).T, 2 * reach + 1).T
+    return picture
+
+
+def _extreme(extreme: np.ufunc, picture: np.ndarray, length: int) -> np.ndarray:
+    """The extreme of each `length` rows in succession, by windows that double."""
+    window = 1
+    while window < length:
+        step = min(window, length - window)
+        picture = extreme(picture[step:], picture[:-step])
+        window += step
     return picture
 
 

@@ -53,7 +53,7 @@ class Preprocessed:
             there is no ink.
         place: puts other ink, (height, width) 0..255, where the picture's own went, scaled
             alike: what a part of a drawing contributes. Of the size that was looked at, at most
-            512 a side. None where there is no ink.
+            384 a side. None where there is no ink.
     """
 
     image: np.ndarray
