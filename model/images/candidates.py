@@ -24,6 +24,7 @@ from model.signature import PIXELS, STEPS, WHITE
 
 _LEAST_SIDE, _FILLED = 8, 0.5  # of a rectangle: pixels, and the share that is ink
 _LEAST_SHARE = 0.1  # of the ink: what is left of it when less is, was the page
+_ENOUGH = 2**14  # pixels for a median
 
 
 class Candidate(NamedTuple):
@@ -136,6 +137,8 @@ def _within(whole: Found, box: Box, mask: np.ndarray | None = None) -> list[Cand
     found = find_ink(part)
     if not found.has_ink:
         return []
+    if mask is not None:
+        mask = np.asarray(Image.fromarray(mask).resize(found.small.size))
     alone = digit_alone(found.ink, mask)
     return [_candidate(found.having(alone.ink), whole.small)] if alone.fits else []
 
@@ -168,5 +171,5 @@ def _cut_out(
     part = part.reduce(factor) if factor > 1 else part
     mask = np.asarray(Image.fromarray(mask).resize(part.size))
     pixels = np.array(part)
-    pixels[~mask] = np.median(pixels[mask], axis=0)
+    pixels[~mask] = np.median(pixels[mask][:: 1 + mask.size // _ENOUGH], axis=0)
     return Image.frombytes(part.mode, part.size, pixels.tobytes()), mask

@@ -16,7 +16,7 @@ def ink_of_photo(grey: np.ndarray) -> tuple[np.ndarray, bool]:
     """Ink (uint8) and polarity in uneven light and noise; all 0 if there is no ink."""
     height, width = grey.shape
     factor = -(-max(grey.shape) // _COARSE)
-    coarse = _reduced(grey, factor)
+    coarse = _reduced(grey.astype(np.float32), factor)
     light = _light(coarse)
     rest = coarse - light
     inverted = bool(-rest.min() > rest.max())
@@ -41,7 +41,9 @@ def ink_of_photo(grey: np.ndarray) -> tuple[np.ndarray, bool]:
     if peak < max(_MIN_CONTRAST, 11 * noise):
         return np.zeros_like(grey), False
     mask = smooth > max(0.35 * peak, 3 * noise)
-    cells = _without_specks(_reduced(mask, factor), _reduced(smooth > 0.65 * peak, factor))
+    cells = _without_specks(
+        *(_reduced(255 * np.uint8(each), factor) for each in (mask, smooth > 0.65 * peak))
+    )
     mask &= cells.repeat(factor, 0).repeat(factor, 1)[:height, :width]
     # A camera's blur lowers the middle of a stroke and smears its foot.
     full = 0.92 * np.median(smooth[mask])
@@ -110,5 +112,5 @@ def _blurred(pixels: np.ndarray) -> np.ndarray:
 
 
 def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Means of blocks of factor x factor pixels, float32."""
-    return np.asarray(Image.fromarray(pixels.astype(np.float32)).reduce(factor))
+    """Means of blocks of factor x factor pixels."""
+    return np.asarray(Image.fromarray(pixels).reduce(factor))

@@ -27,6 +27,7 @@ from model.signature import PIXELS, STEPS, WHITE
 
 _BOX = 20  # MNIST's digits are 20 pixels along their longer side
 WORK = 512  # longest side of the picture that is looked at, in pixels
+_PHOTO = 384  # the same of a photo
 _COARSE = 128  # longest side at which colours are compared
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow's "L"
 _MIN_DETAIL = 64  # ink smaller than this is looked at again, closer
@@ -137,6 +138,10 @@ def find_ink_in_many(pictures: Sequence[Image.Image | np.ndarray]) -> list[Found
 def _found(
     image: Image.Image, small: Image.Image, factor: int, grey: np.ndarray, drawing: Drawing | None
 ) -> Found:
+    if drawing is None and max(small.size) > _PHOTO:
+        factor *= 2
+        small = image.reduce(factor)
+        grey = _to_grey(small)
     if drawing is None or drawing.contrast < _TWO_TONES:
         along = _along_colours(small)
         if along is not None:
@@ -218,7 +223,8 @@ def _closer(found: Found, record: Recorder) -> Preprocessed | None:
         return None
     image, (left, top, right, bottom) = found.image, _own_box(found)
     margin = max(right - left, bottom - top)
-    if margin >= _MIN_DETAIL * found.factor:
+    detail = _MIN_DETAIL if found.is_drawing else _MIN_DETAIL * _PHOTO / WORK
+    if margin >= detail * found.factor:
         return None
     x, y = max(left - margin, 0), max(top - margin, 0)
     corner = min(right + margin, image.width), min(bottom + margin, image.height)
@@ -333,7 +339,7 @@ def _along_colours(image: Image.Image) -> np.ndarray | None:
     has no part in. None where luminance shows nearly as much of it, or there are no colours.
     """
     if image.mode in ("L", "LA", "LAB") or (
-        image.getextrema()[-1][0] < WHITE and "A" in image.mode
+        "A" in image.mode and image.getchannel("A").getextrema()[0] < WHITE
     ):
         return None
     image = image.convert("RGB")

@@ -88,7 +88,8 @@ def test_one_candidate_is_the_digit_alone(strokes, scene):
     assert max(correlation(each.seen.image, expected) for each in found) > 0.93
     for each in found:
         np.testing.assert_array_equal(each.stages[Stage.CENTRED], each.seen.image)
-        assert each.stages[Stage.PICTURE].height == len(picture)
+        whole = each.stages[Stage.PICTURE]
+        assert whole.width * len(picture) == whole.height * picture.shape[1]
 
 
 def test_a_sheet_is_found_in_every_mode():

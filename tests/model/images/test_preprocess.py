@@ -278,10 +278,10 @@ def test_the_stages_of_a_drawing():
 
 
 def test_the_stages_of_a_photo():
-    stages, result = recorded(photo(SEVEN, paper(300, 400), 110, 60, 180))
+    stages, result = recorded(photo(SEVEN, paper(270, 360), 100, 50, 170))
     assert list(stages) == [Stage.PICTURE, Stage.GREY, Stage.CLEANED, *FROM_INK]
-    page = np.ones((300, 400), bool)
-    page[60:240, 110:290] = False
+    page = np.ones((270, 360), bool)
+    page[50:220, 100:270] = False
     assert stages[Stage.GREY][page].std() > 20  # uneven light and noise
     assert not stages[Stage.CLEANED][page].any()
     np.testing.assert_array_equal(stages[Stage.CENTRED], result.image)
