@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.images.masks import box_of, grown, spans_of
+from model.images.masks import Box, box_of, grown, spans_of
 
 _MIN_CONTRAST = 24  # of 255: what is fainter is no ink
 _SHADES = 0.01  # of the inked pixels: so many may be neither ink nor its edge
@@ -77,8 +77,10 @@ def _ink_of_stack(greys: np.ndarray) -> Iterator[Drawing | None]:
         elif not shaded[i]:
             yield Drawing(ink, bool(inverted[i]), spans, int(contrast[i]))
         else:
-            clear = _without_faint(ink, contrast[i : i + 1]) if share[i] > 3 / 4 else None
-            yield clear and Drawing(clear[0], bool(inverted[i]), clear[1], int(contrast[i]))
+            clear = share[i] > 3 / 4 and _without_faint(ink, box_of(spans), contrast[i : i + 1])
+            yield (
+                Drawing(clear[0], bool(inverted[i]), clear[1], int(contrast[i])) if clear else None
+            )
 
 
 def _are_shaded(inks: np.ndarray, contrast: np.ndarray, most: float) -> np.ndarray:
@@ -94,11 +96,16 @@ def _are_shaded(inks: np.ndarray, contrast: np.ndarray, most: float) -> np.ndarr
 
 
 def _without_faint(
-    ink: np.ndarray, contrast: np.ndarray
+    ink: np.ndarray, box: Box, contrast: np.ndarray
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | None:
     """Ink and spans of an enlarged or compressed drawing; None if it is shaded from afar, too."""
-    ink = ink * (ink >= _FAINT)
-    spans = spans_of(ink)
+    left, top, right, bottom = box
+    clear = ink[top:bottom, left:right] >= _FAINT
+    columns, rows = spans_of(clear)
+    spans = columns + left, rows + top
+    inked = ink[top:bottom, left:right] * clear
+    ink = np.zeros_like(ink)
+    ink[top:bottom, left:right] = inked
     left, top, right, bottom = box_of(spans)
     step = -(-max(right - left, bottom - top) // _FAR)
     coarse = ink[top:bottom:step, left:right:step]

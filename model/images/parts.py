@@ -44,11 +44,10 @@ def digit_alone(ink: np.ndarray, page: np.ndarray | None = None) -> Alone:
     labels, count = label(mask)
     y, x = np.nonzero(mask)
     of = labels[y, x] - 1
-    low = np.full((count, 2), max(ink.shape))
-    high = np.zeros((count, 2), int)
-    points = np.stack([x, y], axis=1)
-    np.minimum.at(low, of, points)
-    np.maximum.at(high, of, points)
+    order = np.argsort(of.astype(np.uint16) if count < 2**16 else of, kind="stable")
+    of, points = of[order], np.stack([x[order], y[order]], axis=1)  # part by part
+    starts = np.searchsorted(of, np.arange(count))
+    low, high = (extreme.reduceat(points, starts) for extreme in (np.minimum, np.maximum))
     side = (high - low).max(axis=1) + 1
     least = _LEAST * min(ink.shape)
     kept = np.ones(count, bool)
