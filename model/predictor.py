@@ -21,6 +21,7 @@ from model.verdict import NO_INK, Thresholds, Verdict
 from model.weights import Network, load_arrays
 
 RUNTIME_VERSION = ort.__version__
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 DEFAULT = "scanline"  # the network that answers where nobody chooses
 VERSION = "1"  # of a network whose file names none
 _KEPT_BATCH = 64  # images; what a larger inference took goes back to the system
@@ -32,7 +33,11 @@ class ModelError(Exception):
 
 
 def open_session(
-    model: Path | bytes, name: Path | str | None = None, threads: int = 1, arena: bool = True
+    model: Path | bytes,
+    name: Path | str | None = None,
+    threads: int = 1,
+    arena: bool = True,
+    provider: str = "cpu",
 ) -> ort.InferenceSession:
     """Open an ONNX file, or its bytes.
 
@@ -41,10 +46,16 @@ def open_session(
         name: for the error's message; else `model`, a path.
         threads: threads of one inference.
         arena: keep the memory of an inference for the next one.
+        provider: what computes, one of `PROVIDERS`.
 
     Raises:
-        ModelError: ONNX Runtime cannot read it.
+        ModelError: ONNX Runtime cannot read it, or lacks the provider.
     """
+    if PROVIDERS[provider] not in ort.get_available_providers():
+        raise ModelError(
+            f"this ONNX Runtime cannot use {provider}: pip uninstall onnxruntime, then "
+            f"pip install onnxruntime-gpu=={RUNTIME_VERSION}"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -53,9 +64,12 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong becomes our own line
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
     except Exception as error:  # onnxruntime's exceptions share no narrower base class
         raise ModelError(f"{name or model} is not a readable ONNX network: {error}") from error
+    if PROVIDERS[provider] not in session.get_providers():  # its libraries do not load
+        raise ModelError(f"{provider} does not work here: check its driver and CUDA libraries")
+    return session
 
 
 class Predictor:
@@ -67,11 +81,12 @@ class Predictor:
         threads: threads of one inference. One is best for single images (measured:
             a second thread never helps at batch 1, see ``benchmarks/README.md``).
         graph: the ONNX graph itself, where `path` is the file that it was made from.
+        provider: see `open_session`.
 
     Raises:
-        ModelError: no such file, not an ONNX network, not with that signature, not the file
-            whose SHA-256 is in its card, or a card that is not a JSON object or has unusable
-            thresholds.
+        ModelError: no such provider or file, not an ONNX network, not with that signature, not
+            the file whose SHA-256 is in its card, or a card that is not a JSON object or has
+            unusable thresholds.
     """
 
     def __init__(
@@ -79,6 +94,7 @@ class Predictor:
         path: Path | str = RELEASE / f"{DEFAULT}.onnx",
         threads: int = 1,
         graph: bytes | None = None,
+        provider: str = "cpu",
     ):
         self.path = Path(path)
         if not self.path.is_file():
@@ -95,9 +111,9 @@ class Predictor:
         self.thresholds = self._read_thresholds()
         self.sha256 = self._check_hash(self.path)
         source = self.path if graph is None else graph
-        self._session = open_session(source, self.path, threads)
+        self._session = open_session(source, self.path, threads, provider=provider)
         # Both at once: the file may be another one later.
-        self._large_session = open_session(source, self.path, threads, arena=False)
+        self._large_session = open_session(source, self.path, threads, False, provider)
         self.inputs = self._session.get_inputs()
         self.outputs = self._session.get_outputs()
         self.output_names = [output.name for output in self.outputs]

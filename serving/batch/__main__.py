@@ -29,9 +29,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model import __version__, cards
-from model.predictor import ModelError, find
+from model.predictor import PROVIDERS, ModelError, find
 from serving.batch.inputs import Chunk, InputError, Inputs, Survey
-from serving.batch.output import CHUNKS, OutputError, Parts, descriptor_of, is_stream, write_stream
+from serving.batch.output import (
+    CHUNKS,
+    OutputError,
+    Parts,
+    descriptor_of,
+    is_stream,
+    told,
+    write_stream,
+)
+from serving.batch.report import Report
 from serving.batch.table import FORMATS, Options, Reader, Rows, start_worker, work
 from serving.settings import Parser, Settings, paths, variable_of, whole
 
@@ -196,6 +205,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             processes=settings.processes,
             resume=settings.resume,
         )
+        if settings.report:
+            _report(settings, options, inputs, model)
     except (BatchError, InputError, ModelError, OutputError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -212,13 +223,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if inputs.broken or (settings.strict and rows.errors) else 0
 
 
+def _report(settings: Namespace, options: Options, inputs: Inputs, model: Path) -> None:
+    report = Report(Path(settings.output), options.format)
+    print(report, file=sys.stderr)
+    broken = inputs.broken
+    picture = report.picture(inputs.chunks(options.batch), Reader(model, options))
+    inputs.broken = broken  # not twice
+    with told(settings.report):
+        picture.save(settings.report)
+
+
 def _options(settings: Namespace) -> Options:
     """What was asked for.
 
     Raises:
-        OutputError: the output is an input, or its ending names no format.
+        OutputError: the output is an input, its ending names no format, or the report cannot be.
     """
     output = Path(settings.output)
+    if settings.report:
+        if not settings.label_column or is_stream(settings.output):
+            raise OutputError("--report needs --label-column, and an --output that is a file")
+        if Path(settings.report).suffix != ".png" or not Path(settings.report).parent.is_dir():
+            raise OutputError(f"{settings.report}: name a .png in a folder that is there")
     format = settings.format or next(
         (each for each in sorted(FORMATS, key=len) if output.name.lower().endswith(f".{each}")),
         None,
@@ -240,6 +266,7 @@ def _options(settings: Namespace) -> Options:
         settings.step_probabilities,
         settings.hidden_states,
         settings.label_column,
+        settings.provider,
     )
 
 
@@ -274,6 +301,11 @@ def _parser() -> Parser:
         help="the array of an .npz, or the column, that holds the labels: a column `label`, and "
         "how many were met",
     )
+    parser.add_argument(
+        "--report",
+        metavar="FILE.png",
+        help="of labels: print the confusion matrix, and draw it beside the surest errors",
+    )
     variable = variable_of("model")
     try:
         networks = paths(os.environ[variable]) if variable in os.environ else Settings().model
@@ -296,6 +328,12 @@ def _parser() -> Parser:
         ("--resume", "go on with what a run that was stopped has left, if there is such"),
     ):
         parser.add_argument(flag, action="store_true", help=text)
+    parser.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        default="cpu",
+        help="what computes; cuda needs onnxruntime-gpu, and then one process [default: cpu]",
+    )
     cores = _cores()
     parser.add_argument(
         "--processes",

@@ -40,6 +40,7 @@ class Options:
         steps: a column `signature.STEP_PROBABILITIES`, 28 x 10.
         label: the name of the inputs' labels, for a column ``label``.
         states: a column for each of the network's hidden states, 28 x units.
+        provider: what computes, see `model.predictor.open_session`.
     """
 
     format: str = "csv"
@@ -49,6 +50,7 @@ class Options:
     steps: bool = False
     states: bool = False
     label: str | None = None
+    provider: str = "cpu"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,7 +81,7 @@ class Reader:
     def __init__(self, model: Path, options: Options):
         self._options = options
         self._max_pixels = Settings().max_pixels
-        self.predictor = Predictor(model)
+        self.predictor = Predictor(model, provider=options.provider)
         names = self.predictor.output_names
         self._outputs = list(self.predictor.answer_names)
         self._large = [signature.STEP_PROBABILITIES] if options.steps else []
@@ -98,10 +100,24 @@ class Reader:
             images, chunk = chunk.images, chunk.items()
             if self._options.raw and _is_raw(images):
                 return self._rows(chunk, self._read_raw(images))
+        prepared = self.prepare(chunk)
+        answers = self.predictor.predict(
+            [each if isinstance(each, Prepared) else _NO_INK for each in prepared], self._outputs
+        )
+        return self._rows(
+            chunk,
+            [
+                answer if isinstance(each, Prepared) else _message(each)
+                for each, answer in zip(prepared, answers, strict=True)
+            ],
+        )
+
+    def prepare(self, items: Sequence[Item]) -> list[Prepared | Exception]:
+        """What the network gets of each, or why it gets nothing."""
         found: dict[int, Prepared | Exception] = {}
         waiting: dict[int, Image.Image | np.ndarray] = {}
         pixels = 0
-        for row, item in enumerate(chunk):
+        for row, item in enumerate(items):
             try:
                 picture = self._opened(item.image)
                 if self._options.raw:
@@ -117,17 +133,7 @@ class Reader:
                 found |= zip(waiting, prepare_many([*waiting.values()]), strict=True)
                 waiting, pixels = {}, 0
         found |= zip(waiting, prepare_many([*waiting.values()]), strict=True)
-        prepared = [found[row] for row in range(len(chunk))]
-        answers = self.predictor.predict(
-            [each if isinstance(each, Prepared) else _NO_INK for each in prepared], self._outputs
-        )
-        return self._rows(
-            chunk,
-            [
-                answer if isinstance(each, Prepared) else _message(each)
-                for each, answer in zip(prepared, answers, strict=True)
-            ],
-        )
+        return [found[row] for row in range(len(items))]
 
     def _read_raw(self, images: np.ndarray) -> list[Prediction]:
         digits = images.any(axis=(1, 2)).astype(int)
@@ -146,7 +152,6 @@ class Reader:
         empty = [None] * (len(self.columns) - 2 - bool(self._options.label))
         at = self.columns.index("error") - 2
         for item, answer in zip(items, answers, strict=True):
-            source = item.source.encode("utf-8", "backslashreplace").decode()
             if isinstance(answer, str):
                 cells = empty.copy()
                 cells[at] = answer.encode("utf-8", "backslashreplace").decode()
@@ -155,11 +160,11 @@ class Reader:
                 cells = self._cells(answer)
                 rejected += answer.verdict.rejected
             if self._options.label:
-                label = None if item.label is None else str(item.label)
+                label = None if item.label is None else _text(item.label)
                 cells.insert(at + 1, label)
                 labelled += label is not None and not isinstance(answer, str)
                 right += label is not None and str(cells[0]) == label
-            rows.append((source, item.index, *cells))
+            rows.append((name_of(item), item.index, *cells))
         return Rows(self._encoded(rows), len(rows), rejected, errors, labelled, right)
 
     def _cells(self, answer: Prediction) -> list[Any]:
@@ -209,6 +214,11 @@ class Reader:
         return f"{','.join(self.columns)}\n".encode() if self._options.format[:3] == "csv" else b""
 
 
+def name_of(item: Item | Block) -> str:
+    """Its source as the table has it: bytes that are no UTF-8 as escapes."""
+    return item.source.encode("utf-8", "backslashreplace").decode()
+
+
 def _as_it_is(picture: Image.Image | np.ndarray) -> Prepared:
     """28 x 28 pixels for the network, untouched."""
     if isinstance(picture, Image.Image):
@@ -230,6 +240,12 @@ def _message(error: Exception) -> str:
 def _is_raw(images: np.ndarray) -> bool:
     size = (signature.STEPS, signature.PIXELS)
     return images.shape[1:] == size and images.dtype == np.uint8
+
+
+def _text(label: Any) -> str:
+    """A label as the table has it: 7 also where a table of numbers with gaps says 7.0."""
+    is_whole = isinstance(label, float) and label.is_integer()
+    return str(int(label) if is_whole else label)
 
 
 def _bytes_of(path: str) -> bytes:

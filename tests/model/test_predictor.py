@@ -13,11 +13,11 @@ from model.files import write_json
 from model.images.files import PictureError
 from model.images.preprocess import preprocess
 from model.images.strokes import render
-from model.prediction import Prediction, Prepared, prepare, prepare_strokes
+from model.prediction import Prediction, Prepared, prepare, prepare_many, prepare_strokes
 from model.predictor import ModelError, Predictor
 from model.verdict import NO_INK, SEVERAL_DIGITS, Thresholds, Verdict
 from tests.conftest import THRESHOLDS, TINY_UNITS, TINY_VERSION, save_card, save_tiny_model
-from tests.support.drawings import ONE, SEVEN
+from tests.support.drawings import ONE, SEVEN, ZERO
 from tests.support.networks import CONFIGS, random_network
 from tests.support.running import ROOT
 
@@ -239,3 +239,18 @@ def test_onnx_runtime_leaves_nothing_at_home_and_reports_nothing(tiny_model, tmp
     environ |= {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environ)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_pictures_are_prepared_as_each_is():
+    drawings = [render(strokes, size) for size in (28, 28, 280) for strokes in (SEVEN, ZERO)]
+    ground = np.full((28, 28), 255, np.uint8)
+    ground[4:24, 4:24] -= render(SEVEN, 20)
+    pictures = [*drawings, 255 - drawings[0], ground, np.zeros((28, 28), np.uint8), np.zeros(5)]
+    *many, error = prepare_many(pictures)
+    assert "must have shape" in str(error)
+    for seen, picture in zip(many, pictures, strict=False):
+        alone = prepare(picture)
+        assert (seen.digits, seen.inverted) == (alone.digits, alone.inverted)
+        for one, other in zip([seen, *seen.others], [alone, *alone.others], strict=True):
+            np.testing.assert_array_equal(one.rows, other.rows)
+    assert prepare_many([]) == []

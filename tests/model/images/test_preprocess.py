@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.images.preprocess import preprocess
+from model.images.preprocess import find_ink, preprocess
 from model.images.steps import Stage
 from model.images.strokes import render
 from model.signature import DIGITS, PIXELS, STEPS, WHITE
@@ -403,3 +403,16 @@ def test_a_spot_brighter_than_the_lines_does_not_make_them_thin(side):
     plain = preprocess(picture).image
     picture[4, 4] = 255
     assert correlation(preprocess(picture).image, plain) > 0.98
+
+
+@drawings
+@pytest.mark.parametrize("side", [84, 140, 280, 400])
+def test_an_enlarged_or_compressed_drawing_is_one(strokes, side):
+    small = Image.fromarray(render(strokes, 28))
+    for way in (Image.Resampling.BILINEAR, Image.Resampling.LANCZOS, Image.Resampling.NEAREST):
+        large = small.resize((side, side), way)
+        file = io.BytesIO()
+        large.save(file, "JPEG", quality=60)
+        for picture in (large, Image.open(file)):
+            assert find_ink(picture).is_drawing
+            assert correlation(preprocess(picture).image, preprocess(small).image) > 0.85

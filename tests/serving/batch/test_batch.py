@@ -14,16 +14,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
 from model import signature
 from model.images.preprocess import preprocess
 from model.images.strokes import render
+from model.prediction import prepare
 from model.predictor import Predictor
 from serving.batch.__main__ import main
 from serving.batch.formats import IMAGES
 from serving.batch.output import CHUNKS, PARTS
+from serving.batch.report import Report
 from serving.batch.table import Reader
 from tests.conftest import TINY_UNITS, save_tiny_model
 from tests.support.drawings import DRAWINGS
@@ -220,6 +223,14 @@ def test_batch_and_processes_change_nothing(table, tmp_path, tiny_model):
         (["d.npz", "--output", "out.csv", "--processes", "0"], "--processes"),
         (["d.npz", "--output", "out.csv", "--batch", "many"], "--batch"),
         (["d.npz"], "--output"),
+        (["d.npz", "--output", "out.csv", "--report", "r.png"], "--label-column"),
+        (["d.npz", "--output", "-", "--label-column", "y", "--report", "r.png"], "is a file"),
+        (["d.npz", "--output", "out.csv", "--label-column", "y", "--report", "r"], "name a .png"),
+        *(
+            []
+            if "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+            else [(["d.npz", "--output", "out.csv", "--provider", "cuda"], "onnxruntime-gpu")]
+        ),
     ],
 )
 def test_one_line_and_2(tmp_path, monkeypatch, capsys, tiny_model, drawings, flags, message):
@@ -261,11 +272,37 @@ def test_archive_that_breaks_on_the_way_has_all_rows_before_and_an_error(table, 
 def test_labels_are_in_the_table_and_counted(table, tmp_path, drawings, capsys):
     np.savez(tmp_path / "d.npz", images=drawings, y=np.zeros(4, int))
     answers = [row["digit"] for row in table(tmp_path / "d.npz")[1]]
-    np.savez(tmp_path / "d.npz", images=drawings, y=[*map(int, answers[:3]), 10])
     capsys.readouterr()
-    _, rows = table(tmp_path / "d.npz", "--label-column", "y", "--key", "images")
-    assert [row["label"] for row in rows] == [*answers[:3], "10"]
-    assert "3 of 4 labels met" in capsys.readouterr().err
+    for kind in (int, float):  # numbers with gaps are floats
+        np.savez(tmp_path / "d.npz", images=drawings, y=[*map(kind, answers[:3]), 10])
+        _, rows = table(tmp_path / "d.npz", "--label-column", "y", "--key", "images")
+        assert [row["label"] for row in rows] == [*answers[:3], "10"]
+        assert "3 of 4 labels met" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl.gz", "parquet"])
+def test_a_report_counts_the_answers_to_each_label_and_shows_the_errors(
+    tmp_path, tiny_model, drawings, capsys, ending
+):
+    images = np.concatenate([drawings, np.zeros_like(drawings[:1])])
+    np.savez(tmp_path / "d.npz", images=images, y=["a", "a", "b", "b", "b"])
+    flags = "--key", "images", "--label-column", "y", "--report", tmp_path / "report.png"
+    output = tmp_path / f"out.{ending}"
+    assert run_on(tmp_path / "d.npz", output, *flags, model=tiny_model) == 0
+    head, *lines = (line.split() for line in capsys.readouterr().err.splitlines()[:-1])
+    assert head == ["label", *"0123456789", "none"]
+    counts = {label: [*map(int, row)] for label, *row in lines}
+    answers = [answer.digit for answer in Predictor(tiny_model).predict([*map(prepare, drawings)])]
+    for label, given in (("a", answers[:2]), ("b", answers[2:])):
+        assert counts[label] == [*(given.count(digit) for digit in range(10)), int(label == "b")]
+    bare = Image.open(tmp_path / "report.png")
+    assert np.asarray(bare).min() == 0
+
+    report = Report(output, ending)
+    assert [error[2] for error in sorted(report.worst, key=lambda e: e[2])] == [0, 1, 2, 3]
+    assert [error[0] for error in report.worst] == sorted(
+        (e[0] for e in report.worst), reverse=True
+    )
 
 
 # Where the table goes
