@@ -84,7 +84,7 @@ def choose(page, name: str) -> None:
 def test_the_networks_are_offered_by_name(page):
     options = network(page).locator("option").all_inner_texts()
     assert options == [
-        "scanline",
+        "scanline · strongest",
         "broken",
         "doubting",
         "tiny",
@@ -101,13 +101,13 @@ def test_one_network_alone_offers_no_choice(open_page, tiny_server):
 
 def test_choosing_a_network_tells_what_it_is_and_lacks(page):
     choose(page, "tiny")
-    about = page.locator(".legend .about").inner_text()
+    about = page.locator(".network .about").text_content()
     assert about.startswith(DESCRIPTION)
     assert "no upward reader" in about
     assert "no score" in about
     assert page.locator(".backward-panel").is_hidden()
     choose(page, "doubting")
-    about = page.locator(".legend .about").inner_text()
+    about = page.locator(".network .about").text_content()
     assert "no upward reader" in about
     assert "no score" not in about
 
@@ -355,3 +355,23 @@ def test_no_width_scrolls_sideways(open_page, several, names):
           .filter((element) => element.offsetParent && !element.closest(".said"))
           .map((element) => element.getBoundingClientRect().right))""")
         assert right <= width
+
+
+def test_a_phone_shows_one_of_both_a_tap_apart(open_page, several):
+    page = open_page(
+        f"{several.url}#compare=tiny",
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
+    page.wait_for_function("document.querySelector('.comparison .digit')?.textContent")
+    first, other = page.locator(".scanline > .reading"), page.locator(".comparison")
+    assert first.is_visible()
+    assert other.is_hidden()
+    top = first.bounding_box()["y"]
+    page.get_by_role("radio", name="tiny").tap(force=True)
+    assert other.is_visible()
+    assert first.is_hidden()
+    assert other.bounding_box()["y"] == pytest.approx(top, abs=2)
+    page.get_by_role("radio", name="scanline").tap(force=True)
+    assert first.is_visible()

@@ -14,7 +14,7 @@ from serving.page.units import exciting, inspect_unit
 from tests.browser import explained
 from tests.browser.conftest import Server
 from tests.browser.explained import clear, column_of, look_into, point_at, released, text
-from tests.browser.pen import SEVEN, draw
+from tests.browser.pen import SEVEN, draw, until
 from tests.support.networks import CONFIGS, random_network
 
 pytestmark = pytest.mark.browser
@@ -241,3 +241,52 @@ def test_a_network_of_one_layer_without_upward_reader_is_explained(open_page, tm
         assert page.locator(".unit-votes li").count() == 10
     finally:
         server.kill()
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+def test_a_finger_chooses_a_unit_in_a_magnified_strip_and_a_sheet_shows_it(open_page, server):
+    """Columns are a pixel wide there: a few pixels of the finger are a unit."""
+    page = open_page(server.url, **PHONE)
+    page.locator("canvas.forward").scroll_into_view_if_needed()
+    where = page.locator("canvas.forward").bounding_box()
+    x, y = where["x"] + 0.3 * where["width"], where["y"] + 0.5 * where["height"]
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        finger.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]},
+        )
+
+    def named() -> int:
+        return int(
+            re.match(r"unit (\d+) ", page.locator(".forward-panel .unit-tag").inner_text())[1]
+        )
+
+    units = [unit for group in groups(page, "forward") for unit in group["units"]]
+    touch("touchStart", (x, y))
+    for moved in range(1, 60):
+        touch("touchMove", (x + moved, y))
+    magnifier = page.locator(".forward-panel .magnifier")
+    expect(magnifier).to_be_visible()
+    assert magnifier.bounding_box()["y"] + magnifier.bounding_box()["height"] <= where["y"]
+    page.wait_for_timeout(200)  # moves come with the frames
+    before = units.index(named())
+    for moved in range(60, 78):
+        touch("touchMove", (x + moved, y))
+    unit = units[before + 2]
+    until(page, lambda: named() == unit)
+    touch("touchEnd")
+    expect(magnifier).to_be_hidden()
+    expect(page.locator(".inspector h2")).to_have_text(re.compile(rf"^Unit {unit} "))
+    page.wait_for_function("scrollY === window.last || void (window.last = scrollY)", polling=100)
+    sheet, states = page.locator(".inspector"), page.locator("canvas.forward")
+    top = sheet.bounding_box()["y"]
+    assert top < 844 <= top + sheet.bounding_box()["height"] + 1
+    assert states.bounding_box()["y"] + states.bounding_box()["height"] <= top
+
+    page.get_by_role("button", name="Close").tap()
+    expect(page.locator(".inspector .unit")).to_be_hidden()
+    expect(page.locator(".inspector h2")).to_have_text("One unit")

@@ -47,6 +47,7 @@ def test_nothing_is_measured_unless_asked(open_page, server):
 def test_latency_tells_the_last_the_median_and_the_servers_part(open_page, server):
     page = open_page(server.url)
     watch(page)
+    page.locator(".network summary").click()
     page.get_by_role("switch", name="Response time").check()
     page.keyboard.press("7")  # an example has no pen
     page.wait_for_function("document.querySelector('.digit').textContent === '7'")

@@ -127,6 +127,7 @@ def test_the_marked_rows_line_strikes_through_no_words(open_page, server):
     page.get_by_role("slider", name="Row cursor").focus()
     for _ in range(14):
         page.keyboard.press("ArrowDown")
+    page.get_by_role("radio", name="elman").check(force=True)
     card = page.locator(".comparison .card")
     card.scroll_into_view_if_needed()
     at = card.evaluate("""(card) => {

@@ -281,6 +281,7 @@ def test_a_link_names_the_network_compared_with(open_page, two_networks):
 
 
 def test_an_options_choice_is_kept(open_page, server, page):
+    page.locator(".network summary").click()
     page.get_by_role("switch", name="Response time").check()
     other = reopen(open_page, server, rest(page))
     assert other.get_by_role("switch", name="Response time").is_checked()

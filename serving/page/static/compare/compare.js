@@ -3,6 +3,8 @@
 import { fetchConfig, streamUrl } from "../core/app.js";
 import { Connection } from "../core/connection.js";
 import { labelledSelect, setText } from "../core/dom.js";
+import { el } from "../core/elements.js";
+import { networkOption } from "./networks.js";
 import { notify } from "../core/messages.js";
 import { View } from "../reading/view.js";
 import * as strings from "../core/strings.js";
@@ -21,6 +23,7 @@ class Compare {
     this.second = null; // made when first wanted
     this.first = app.config.model.name;
     this.select = labelledSelect(root.querySelector(".networks"), strings.COMPARE_WITH);
+    this.which = root.querySelector(".which");
     this.#offer();
     this.select.addEventListener("change", () => options.set(NAME, this.select.value || null));
     options.changed(NAME, () => this.#choose());
@@ -54,6 +57,7 @@ class Compare {
     if (this.isOn && this.second.config.model.name === name) return;
     this.second?.close();
     root.classList.toggle("comparing", name !== null);
+    this.#offerBoth(name);
     this.#tell(null);
     if (name === null) return options.set(LAYER, null);
     let second;
@@ -111,12 +115,27 @@ class Compare {
     if (options.get(NAME) === name) options.set(NAME, before === name ? null : before);
   }
 
+  /** Where both readings have no room, one is shown: which one. */
+  #offerBoth(second) {
+    this.which.hidden = second === null;
+    this.#showOnly(0);
+    this.which.replaceChildren(
+      el("legend", {}, strings.SHOWN),
+      ...[this.first, second].map((name, i) =>
+        el("label", {}, el("input", { type: "radio", name: "which", checked: !i, onchange: () => this.#showOnly(i) }), el("span", {}, name))),
+    );
+  }
+
+  #showOnly(place) {
+    this.app.root.classList.toggle("shows-second", place === 1);
+  }
+
   #offer() {
     const { models, model } = this.app.config;
     const others = models.filter(({ name }) => name !== model.name);
     this.select.replaceChildren(
       new Option(strings.COMPARE_NONE, ""),
-      ...others.map((other) => new Option(other.name)),
+      ...others.map(networkOption),
     );
     this.select.value = this.app.options.get(NAME) ?? "";
   }
@@ -220,7 +239,7 @@ function copyParts(root) {
   }
   answer.removeAttribute("aria-labelledby");
   answer.querySelector("h2").removeAttribute("id");
-  legend.querySelector(".model").remove();
+  legend.querySelector(".network").remove();
   const axis = reading.querySelector(".axis");
   for (const name of CURSOR) axis.removeAttribute(name);
   axis.setAttribute("aria-hidden", "true");

@@ -440,6 +440,12 @@ export function cameraTrouble(name) {
 export const NETWORK = "Network";
 export const COMPARE_WITH = "Compare with";
 export const COMPARED_WITH = "Compared with";
+export const SHOWN = "Shown";
+/** A description begins with a few words and a colon. */
+export function networkOption(name, description) {
+  const [few, rest] = (description ?? "").split(": ");
+  return rest && few.length < 24 ? `${name} · ${few.toLowerCase()}` : name;
+}
 export const COMPARE_NONE = "no other";
 export const secondReading = (name) => `The same drawing, read by ${name}`;
 export const NO_ANSWER = "the server does not answer";

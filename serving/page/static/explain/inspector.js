@@ -1,10 +1,11 @@
 // Into one unit: its weights come from the server, its states from the reading.
 
 import { address } from "../core/app.js";
-import { button, placeIn, setText } from "../core/dom.js";
+import { button, leave, setText } from "../core/dom.js";
 import { el } from "../core/elements.js";
-import { DIRECTIONS, diverging, groupColumns, Heatmap } from "../reading/panels.js";
+import { DIRECTIONS, diverging, Heatmap } from "../reading/panels.js";
 import { Curve } from "./curve.js";
+import { Picker } from "./picker.js";
 import { StateSum } from "./state-sum.js";
 import * as strings from "../core/strings.js";
 
@@ -31,6 +32,12 @@ class Inspector {
       <div class="unit-votes"><h3></h3><ol></ol><p></p></div>
       <div class="unit-exciting"><h3></h3><div class="exciting"></div></div>
       <div class="unit-state"></div>`;
+    const close = button(strings.CLOSE, { className: "close" }); // of the sheet that this is on a phone
+    close.addEventListener("click", () => {
+      leave(this.find("h2").parentElement);
+      this.close();
+    });
+    this.find("h2").before(close);
     this.sum = new StateSum(app, this.find(".unit-state"));
     setText(this.find(".unit-exciting h3"), strings.EXCITING);
     setText(this.find(".unit-input h3"), strings.INPUT);
@@ -211,108 +218,4 @@ function item(name, { value, size }, tag = "li") {
   bar.style.setProperty("--size", Math.abs(size));
   element.querySelector("small").textContent = strings.number(Number(value.toFixed(2)));
   return element;
-}
-
-// A unit is named where the pointer is, and chosen by a click or a key. Its number is its place
-// in the network's arrays, from 0.
-
-
-const VALUE = ["aria-valuenow", "aria-valuetext"];
-
-/** The picture of one reader's states: says which unit a column is, and lets one choose it. */
-class Picker {
-  constructor(app, direction, inspector) {
-    const { root, events } = app;
-    Object.assign(this, { app, direction, inspector });
-    this.hasInk = Boolean(app.reading?.has_ink);
-    this.canvas = root.querySelector(`canvas.${direction}`);
-    this.label = this.canvas.getAttribute("aria-label"); // where there is nothing to choose
-    this.tag = document.createElement("span");
-    this.tag.className = "unit-tag";
-    this.tag.innerHTML = "<span></span><span class='more-of-it'></span>";
-    this.tag.setAttribute("aria-hidden", "true");
-    this.canvas.after(this.tag);
-    const rows = this.canvas.parentElement;
-    rows.addEventListener("pointermove", (event) => this.#name(this.#unitAt(event)));
-    rows.addEventListener("pointerleave", () => this.#name(null));
-    rows.addEventListener("click", (event) => this.#choose(this.#unitAt(event)));
-    this.canvas.addEventListener("keydown", (event) => this.#key(event));
-    for (const event of ["layer", "model"]) events.addEventListener(event, () => this.#layOut());
-    events.addEventListener("reading", ({ detail: { has_ink } }) => {
-      if (has_ink === this.hasInk) return;
-      this.hasInk = has_ink;
-      this.#show();
-    });
-    inspector.onChoice(() => this.#show());
-    this.#layOut();
-  }
-
-  #layOut() {
-    const groups = this.app.view.layer[this.direction]?.groups ?? [];
-    this.columns = groupColumns(groups);
-    this.units = groups.flatMap(({ units }) => units);
-    this.digits = new Map(groups.flatMap(({ digit, units }) => units.map((unit) => [unit, digit])));
-    this.hovered = null;
-    const { canvas, units } = this;
-    const attributes = { tabindex: 0, role: "slider", "aria-label": strings.unitPicker(this.direction) };
-    Object.assign(attributes, { "aria-valuemin": 0, "aria-valuemax": units.length - 1 });
-    if (this.app.config.explain) {
-      for (const [name, value] of Object.entries(attributes)) canvas.setAttribute(name, value);
-    } else {
-      for (const name of [...Object.keys(attributes), ...VALUE]) canvas.removeAttribute(name);
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", this.label);
-    }
-    this.#show();
-  }
-
-  #unitAt(event) {
-    const column = Math.floor(placeIn(this.canvas, event).x * this.columns.length);
-    const unit = this.columns[column] ?? -1;
-    return unit < 0 ? null : unit;
-  }
-
-  #name(unit) {
-    if (unit === this.hovered) return;
-    this.hovered = unit;
-    this.#show();
-  }
-
-  #choose(unit) {
-    if (unit === null || !this.app.config.explain) return;
-    this.inspector.open(this.direction, unit);
-    this.canvas.focus({ preventScroll: true }); // the keys go on from here
-  }
-
-  #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step || !this.units.length) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const at = this.units.indexOf(this.#chosen ?? -1);
-    const last = this.units.length - 1;
-    const next = at < 0 ? (step > 0 ? 0 : last) : Math.min(last, Math.max(0, at + step));
-    this.#choose(this.units[next]);
-  }
-
-  get #chosen() {
-    const { unit, direction } = this.inspector;
-    return direction === this.direction ? unit : null;
-  }
-
-  #show() {
-    const chosen = this.#chosen;
-    const unit = this.hovered ?? (this.hasInk ? chosen : null); // an empty picture shows no unit's states
-    this.tag.hidden = unit === null;
-    const label = unit === null ? strings.NO_UNIT : strings.unitName(unit, this.digits.get(unit));
-    if (this.app.config.explain) {
-      this.canvas.setAttribute("aria-valuenow", Math.max(0, this.units.indexOf(chosen ?? -1)));
-      this.canvas.setAttribute("aria-valuetext", chosen === null ? strings.NO_UNIT : strings.unitName(chosen, this.digits.get(chosen)));
-    }
-    if (unit === null) return;
-    setText(this.tag.firstChild, label);
-    setText(this.tag.lastChild, this.app.config.explain ? strings.moreOfUnit(unit === chosen) : "");
-    const place = (this.columns.indexOf(unit) + 0.5) / this.columns.length;
-    this.tag.style.setProperty("--place", place);
-  }
 }

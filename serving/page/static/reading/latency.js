@@ -11,7 +11,7 @@ export function installLatency({ root, events, options, pad }) {
   element.innerHTML = "<label><input type='checkbox' role='switch'><span></span></label> <span class='figures'></span>";
   const [box, name, figures] = ["input", "label span", ".figures"].map((part) => element.querySelector(part));
   name.textContent = strings.LATENCY;
-  root.querySelector(".legend .model").before(element);
+  root.querySelector(".network").append(element);
 
   let waiting = []; // {sequence, time} of changes that are not on the screen yet
   let kept = []; // milliseconds from the pen's event to the frame that shows it
@@ -23,6 +23,7 @@ export function installLatency({ root, events, options, pad }) {
   box.addEventListener("change", () => options.set("latency", box.checked ? "on" : null));
   const follow = (value) => {
     box.checked = value === "on";
+    if (box.checked) element.parentElement.open = true;
     waiting = [];
     kept = [];
     show();
