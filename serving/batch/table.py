@@ -17,6 +17,7 @@ from model.images.files import PictureError, open_picture
 from model.prediction import Prediction, Prepared, predictions, prepare
 from model.predictor import Predictor
 from serving.batch.formats import Block, InputError, Item, need_pyarrow
+from serving.batch.storage import fetched
 from serving.settings import Settings
 
 FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
@@ -94,6 +95,7 @@ class Reader:
             images, chunk = chunk.images, chunk.items()
             if self._options.raw and _is_raw(images):
                 return self._rows(chunk, self._read_raw(images))
+        chunk = fetched(chunk)
         prepared: list[Prepared] = []
         errors: dict[int, str] = {}
         for row, item in enumerate(chunk):
