@@ -263,6 +263,8 @@ def _options(settings: Namespace) -> Options:
         for named in settings.inputs:
             if output.resolve() == Path(named).resolve():
                 raise OutputError(f"--output would overwrite the input {named}")
+    if is_url(settings.output) and settings.output in settings.inputs:
+        raise OutputError(f"--output would overwrite the input {settings.output}")
     return Options(
         format,
         settings.batch,

@@ -9,7 +9,9 @@ the table has a row with its error, and they lose a row's number in its file.
 import logging
 import os
 import pickle
+import re
 import signal
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ from serving.batch.table import FORMATS, Options, Reader, Rows
 _BATCHES = 4  # of pictures in a task
 _BLOCK = 2**20  # bytes that go from a task to an actor: few, for one large file feeds many actors
 _PART = 2**14  # rows of a Parquet file, at least
+_PATIENCE = 10  # seconds until a cluster answers
 
 
 class ClusterError(Exception):
@@ -81,6 +84,7 @@ def write_folder(
         InputError, ModelError: see `Inputs.survey`, `Reader`.
         OutputError: the folder holds something, or cannot be written.
     """
+    system, folder = _new_folder(output)
     try:
         import ray
         from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
@@ -90,7 +94,8 @@ def write_folder(
         ) from error
     options = replace(options, format="parquet")
     reader = Reader(model, options)  # here, too, so that a bad model is told in its own words
-    system, folder = _new_folder(output)
+    with told(output):
+        system.create_dir(folder)
     _start(ray, address, actors)
     try:
         context = DataContext.get_current()
@@ -137,10 +142,9 @@ def _new_folder(output: str) -> tuple[Any, str]:
     url = output if is_url(output) else str(Path(output).absolute())
     system, folder = filesystem(url)
     with told(output):
-        found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        if found or system.get_file_info(folder).is_file:
+        is_file = system.get_file_info(folder).is_file
+        if is_file or system.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
             raise OutputError(f"{output} is there and not empty: name a new folder as --output")
-        system.create_dir(folder)
     return system, folder
 
 
@@ -152,6 +156,9 @@ def _start(ray: Any, address: str | None, actors: int) -> None:
     warnings.filterwarnings("ignore", module=r"ray\.")
     here = {"num_cpus": actors, "include_dashboard": False} if address is None else {}
     try:
+        if match := re.fullmatch(r"([\w.-]+):(\d+)", address or ""):
+            # Ray itself would go on trying for minutes.
+            socket.create_connection((match[1], int(match[2])), _PATIENCE).close()
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **here)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = f"no Ray answers at {address}" if address else "Ray does not start here"
