@@ -31,6 +31,9 @@ from serving.batch.table import FORMATS, Options, Reader, Rows
 _BATCHES = 4  # of pictures in a task
 _BLOCK = 2**20  # bytes that go from a task to an actor: few, for one large file feeds many actors
 _PART = 2**14  # rows of a Parquet file, at least
+_RETRIES = (
+    5  # of a task whose worker ended; without end, a picture that kills it would never be told
+)
 _PATIENCE = 10  # seconds until a cluster answers
 
 
@@ -88,6 +91,7 @@ def write_folder(
     try:
         import ray
         from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
+        from ray.data.exceptions import SystemException
     except ImportError as error:
         raise ClusterError(
             f"--engine ray needs Ray Data ({error}): pip install -r deploy/ray/requirements.txt"
@@ -101,7 +105,7 @@ def write_folder(
         context = DataContext.get_current()
         context.enable_progress_bars = sys.stderr.isatty()
         context.target_max_block_size = _BLOCK
-        tally = ray.remote(num_cpus=0)(_Tally).remote()
+        tally = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Tally).remote()
         # The actors take all cores, so what reads and writes beside them must not ask for one.
         (
             ray.data.from_arrow(list(_tables(inputs.files(), _BATCHES * options.batch)))
@@ -118,6 +122,7 @@ def write_folder(
                 batch_format="pyarrow",
                 compute=ActorPoolStrategy(size=actors),
                 num_cpus=1,
+                max_task_retries=_RETRIES,
             )
             .write_parquet(
                 folder,
@@ -127,9 +132,11 @@ def write_folder(
             )
         )
         inputs.broken = len(ray.get(tally.sources.remote()))
-    except ray.exceptions.RayError as error:
-        last = str(error).strip().rpartition("\n")[2]
-        raise ClusterError(f"Ray ended the run: {last}: start anew, into a new folder") from error
+    except (ray.exceptions.RayError, SystemException) as error:
+        # A task's own error stands above Ray's advice on it, any other below a traceback.
+        own = str(getattr(error, "cause", None) or "").partition("\n")[0]
+        reason = own or str(error).strip().rpartition("\n")[2]
+        raise ClusterError(f"Ray ended the run: {reason}: start anew, into a new folder") from error
     finally:
         ray.shutdown()
     return _counts(reader, system, folder)
@@ -153,7 +160,7 @@ def _start(ray: Any, address: str | None, actors: int) -> None:
     # What ends a run is raised; the rest is in Ray's own log files.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module=r"ray\.")
+    warnings.simplefilter("ignore")
     here = {"num_cpus": actors, "include_dashboard": False} if address is None else {}
     try:
         if match := re.fullmatch(r"([\w.-]+):(\d+)", address or ""):
