@@ -29,7 +29,7 @@ from serving.batch.storage import filesystem, is_url
 from serving.batch.table import FORMATS, Options, Reader, Rows
 
 _BATCHES = 4  # of pictures in a task
-_BLOCK = 2**20  # bytes that go from a task to an actor: few, for one large file feeds many actors
+_BLOCK = 2**18  # bytes that go from a task to an actor: few, for one large file feeds many actors
 _PART = 2**14  # rows of a Parquet file, at least
 _RETRIES = (
     5  # of a task whose worker ended; without end, a picture that kills it would never be told
