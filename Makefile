@@ -66,8 +66,9 @@ audit: $(VENV)/.full  ## look all pinned packages up in PyPI's advisories (ARGS=
 test-container: $(VENV)/.full  ## build and run the Dockerfile (docker, or CONTAINER_SH=script)
 	$(BIN)/python -m pytest -s -m container tests/container $(ARGS)
 
-test-ray: .venv-ray/.done  ## run the Ray Serve app's tests, in an environment of their own
-	.venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py $(ARGS)
+test-ray: .venv-ray/.done  ## run the tests of Ray and object storage, in an environment of their own
+	RAY_USAGE_STATS_ENABLED=0 .venv-ray/bin/python -m pytest -W ignore tests/deploy/test_ray_serve.py \
+		tests/serving/batch/test_cluster.py tests/serving/batch/test_storage.py $(ARGS)
 
 test-triton: $(VENV)/.full .venv-triton/.done  ## serve an exported repository by a real Triton
 	TRITON_ENV=.venv-triton $(BIN)/python -m pytest tests/deploy/test_triton_server.py $(ARGS)

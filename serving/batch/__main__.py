@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from model import __version__, cards
 from model.predictor import PROVIDERS, ModelError, find
+from serving.batch import cluster
 from serving.batch.inputs import Chunk, InputError, Inputs, Survey
 from serving.batch.output import (
     CHUNKS,
@@ -37,10 +38,12 @@ from serving.batch.output import (
     Parts,
     descriptor_of,
     is_stream,
+    staged,
     told,
     write_stream,
 )
 from serving.batch.report import Report
+from serving.batch.storage import is_url
 from serving.batch.table import FORMATS, Options, Reader, Rows, start_worker, work
 from serving.settings import Parser, Settings, paths, variable_of, whole
 
@@ -183,7 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     settings = parser.parse_args(argv)
-    again = "" if is_stream(settings.output) else "; the same command with --resume goes on"
+    resumable = not (
+        is_stream(settings.output) or is_url(settings.output) or settings.engine == "ray"
+    )
+    again = "; the same command with --resume goes on" if resumable else ""
     try:
         options = _options(settings)
         inputs = Inputs(settings.inputs, settings.key, settings.label_column)
@@ -196,18 +202,29 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "files, folders or patterns"
                 )
         model = next(iter(find(settings.model).values()))
-        rows = write_table(
-            inputs,
-            survey,
-            settings.output,
-            model=model,
-            options=options,
-            processes=settings.processes,
-            resume=settings.resume,
-        )
-        if settings.report:
-            _report(settings, options, inputs, model)
-    except (BatchError, InputError, ModelError, OutputError) as error:
+        if settings.engine == "ray":
+            rows = cluster.write_folder(
+                inputs,
+                settings.output,
+                model=model,
+                options=options,
+                actors=settings.processes,
+                address=settings.ray_address,
+            )
+        else:
+            with staged(settings.output) as output:
+                rows = write_table(
+                    inputs,
+                    survey,
+                    output,
+                    model=model,
+                    options=options,
+                    processes=settings.processes,
+                    resume=settings.resume,
+                )
+                if settings.report:
+                    _report(Path(output), settings.report, inputs, Reader(model, options))
+    except (BatchError, cluster.ClusterError, InputError, ModelError, OutputError) as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -223,28 +240,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if inputs.broken or (settings.strict and rows.errors) else 0
 
 
-def _report(settings: Namespace, options: Options, inputs: Inputs, model: Path) -> None:
-    report = Report(Path(settings.output), options.format)
+def _report(table: Path, output: str, inputs: Inputs, reader: Reader) -> None:
+    report = Report(table, reader.options.format)
     print(report, file=sys.stderr)
     broken = inputs.broken
-    picture = report.picture(inputs.chunks(options.batch), Reader(model, options))
+    picture = report.picture(inputs.chunks(reader.options.batch), reader)
     inputs.broken = broken  # not twice
-    with told(settings.report):
-        picture.save(settings.report)
+    with told(output):
+        picture.save(output)
 
 
 def _options(settings: Namespace) -> Options:
     """What was asked for.
 
     Raises:
-        OutputError: the output is an input, its ending names no format, or the report cannot be.
+        OutputError: the output is an input, its ending names no format, or flags contradict.
     """
     output = Path(settings.output)
     if settings.report:
-        if not settings.label_column or is_stream(settings.output):
-            raise OutputError("--report needs --label-column, and an --output that is a file")
+        if not settings.label_column or is_stream(settings.output) or settings.engine == "ray":
+            raise OutputError(
+                "--report needs --label-column, the local engine, and an --output that is a file"
+            )
         if Path(settings.report).suffix != ".png" or not Path(settings.report).parent.is_dir():
             raise OutputError(f"{settings.report}: name a .png in a folder that is there")
+    if settings.engine == "ray":
+        cluster.check(settings.output, settings.format, settings.resume)
+        settings.format = "parquet"
+    elif settings.ray_address:
+        raise OutputError("--ray-address is for --engine ray: name both or none")
+    elif settings.resume and is_url(settings.output):
+        raise OutputError(f"cannot --resume into {settings.output}: name a file of this machine")
     format = settings.format or next(
         (each for each in sorted(FORMATS, key=len) if output.name.lower().endswith(f".{each}")),
         None,
@@ -258,6 +284,8 @@ def _options(settings: Namespace) -> Options:
         for named in settings.inputs:
             if output.resolve() == Path(named).resolve():
                 raise OutputError(f"--output would overwrite the input {named}")
+    if is_url(settings.output) and settings.output in settings.inputs:
+        raise OutputError(f"--output would overwrite the input {settings.output}")
     return Options(
         format,
         settings.batch,
@@ -282,14 +310,16 @@ def _parser() -> Parser:
         nargs="+",
         metavar="INPUT",
         help="a folder of pictures, a picture, .npz, .npy, IDX, MNIST's CSV, Parquet, Arrow, tar, "
-        'zip, JSON Lines, a pattern ("scans/**/*.png"), or - for a list of files on standard input',
+        'zip, JSON Lines, a URL of these (s3://bucket/scans), a pattern ("scans/**/*.png"), or - '
+        "for a list of files on standard input",
     )
     parser.add_argument(
         "--output",
         required=True,
         metavar="FILE",
-        help="the table to write: " + ", ".join(f".{each}" for each in FORMATS) + "; a pipe or "
-        "device, or - for standard output, is written as the rows come",
+        help="the table to write: " + ", ".join(f".{each}" for each in FORMATS) + "; a URL of "
+        "such; a pipe or device, or - for standard output, is written as the rows come; a new "
+        "folder with --engine ray",
     )
     parser.add_argument("--format", choices=FORMATS, help="[default: by the output's ending]")
     parser.add_argument(
@@ -333,6 +363,17 @@ def _parser() -> Parser:
         choices=PROVIDERS,
         default="cpu",
         help="what computes; cuda needs onnxruntime-gpu, and then one process [default: cpu]",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: by Ray Data, into a folder of Parquet files [default: local, processes here]",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="the Ray cluster to use, auto or HOST:PORT [default: Ray is started here]",
     )
     cores = _cores()
     parser.add_argument(

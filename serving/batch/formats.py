@@ -7,7 +7,6 @@ Arrow and ``.npz`` also gzipped. What is none of these is one picture.
 import base64
 import gzip
 import json
-import os
 import re
 import tarfile
 import zipfile
@@ -121,7 +120,7 @@ def opened(
         elif _CSV.match(head):
             yield None, _csv(stream, source, size, label)
         else:
-            yield 1, [Item(source, 0, os.fspath(path))]
+            yield 1, [Item(source, 0, str(path) if isinstance(path, Path) else path)]
 
 
 def _has_labels(head: bytes) -> bool:

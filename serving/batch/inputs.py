@@ -4,7 +4,7 @@ import glob
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from model.images.files import PictureError, open_picture
 from serving.batch.formats import ENDINGS, Block, InputError, Item, opened
+from serving.batch.storage import Remote, is_url, listed, path_of
 from serving.settings import Settings
 
 STDIN = "-"  # a list of files is read there
@@ -24,7 +25,7 @@ Chunk = Block | list[Item]
 class File(NamedTuple):
     """A file, its name in the table, and whether it may be something else than a picture."""
 
-    path: str
+    path: str | Remote
     source: str
     any_format: bool
 
@@ -46,9 +47,9 @@ class Inputs:
     """All images of what was named, in a fixed order: as named, and in folders by name.
 
     Args:
-        named: folders (with those in them), files (see `serving.batch.formats`), patterns as in
-            ``"scans/**/*.png"``, and `STDIN`, which holds names of files, each with a line feed or
-            with NUL behind.
+        named: folders (with those in them), files (see `serving.batch.formats`), URLs of either,
+            patterns as in ``"scans/**/*.png"``, and `STDIN`, which holds names of files, each with
+            a line feed or with NUL behind.
         key, label: see `formats.opened`.
 
     Attributes:
@@ -71,12 +72,12 @@ class Inputs:
         self._skipped = 0
         seen = hashlib.sha256()
         files = 0
-        for file in self._files():
+        for file in self.files():
             files += 1
             if self._label and not file.any_format:
                 raise InputError("pictures hold no labels: leave --label-column out")
             try:
-                status = os.stat(file.path)  # noqa: PTH116, paths are texts: there are many
+                status = _opener(file.path).stat()
                 told = f"{status.st_size} {status.st_mtime_ns}"
             except OSError:
                 told = "gone"
@@ -88,8 +89,12 @@ class Inputs:
             raise InputError(f"no pictures in {names}, only {self._skipped} other files")
         return Survey(count, self._skipped, seen.hexdigest())
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
+    def chunks(self, size: int, files: Iterable[File] | None = None) -> Iterator[Chunk]:
         """All images in order, at most `size` at a time; what cannot be read is an item, too.
+
+        Args:
+            size: most images of a chunk.
+            files: read these of `files` alone.
 
         Raises:
             InputError: see `survey`.
@@ -97,7 +102,7 @@ class Inputs:
         waiting: list[Item] = []
         held = 0
         self.broken = 0
-        for piece in self._pieces(size):
+        for piece in self._pieces(size, self.files() if files is None else files):
             is_block = isinstance(piece, Block)
             if waiting and (is_block or len(waiting) == size or held > _MOST_BYTES):
                 yield waiting
@@ -113,13 +118,16 @@ class Inputs:
 
     @property
     def _is_one_file(self) -> bool:
-        return len(self._named) == 1 and Path(self._named[0]).is_file()
+        return len(self._named) == 1 and path_of(self._named[0]).is_file()
 
     def _count(self, file: File) -> int | None:
         try:
-            with opened(Path(file.path), file.source, self._key, 1, self._label) as (count, images):
+            with opened(_opener(file.path), file.source, self._key, 1, self._label) as (
+                count,
+                images,
+            ):
                 if self._is_one_file and isinstance(images, list):
-                    open_picture(Path(file.path).read_bytes(), Settings().max_pixels)
+                    open_picture(_opener(file.path).read_bytes(), Settings().max_pixels)
                 return count
         except InputError:
             if self._is_one_file:
@@ -131,8 +139,8 @@ class Inputs:
             ) from error
         return None
 
-    def _pieces(self, size: int) -> Iterator[Item | Block]:
-        for file in self._files():
+    def _pieces(self, size: int, files: Iterable[File]) -> Iterator[Item | Block]:
+        for file in files:
             # Who reads a picture says of pipes, links to nowhere and the like what is wrong.
             if not file.any_format or not _is_readable(file.path):
                 yield Item(file.source, 0, file.path)
@@ -140,7 +148,7 @@ class Inputs:
             read = 0
             try:
                 how = self._key, size, self._label
-                with opened(Path(file.path), file.source, *how) as (_, images):
+                with opened(_opener(file.path), file.source, *how) as (_, images):
                     for image in images:
                         read += len(image.images) if isinstance(image, Block) else 1
                         yield image
@@ -150,12 +158,27 @@ class Inputs:
                 self.broken += 1
                 yield Item(file.source, read, error)
 
-    def _files(self) -> Iterator[File]:
+    def files(self) -> Iterator[File]:
+        """All files in order.
+
+        Raises:
+            InputError: see `survey`.
+        """
         alone = len(self._named) == 1
         for named in self._named:
             path = Path(named)
             if named == STDIN:
-                yield from (File(name, name, True) for name in _listed())
+                for name in _listed():
+                    yield File(path_of(name) if is_url(name) else name, name, True)
+            elif is_url(named):
+                above = "" if alone else f"{named.rstrip('/')}/"
+                for name, file in listed(named):
+                    if not name:
+                        yield File(file, file.name if alone else named, True)
+                    elif _is_picture(name):
+                        yield File(file, above + name, False)
+                    else:
+                        self._skipped += 1
             elif path.is_dir():
                 yield from self._folder(named, "" if alone else f"{named.rstrip('/')}/")
             elif os.path.lexists(path):
@@ -183,15 +206,25 @@ class Inputs:
             path = os.path.join(folder, name)  # noqa: PTH118, three times as fast
             if name.endswith("/"):
                 yield from self._folder(path, above + name)
-            elif name.startswith(".") or os.path.splitext(name)[1].lower() not in ENDINGS:  # noqa: PTH122
-                self._skipped += 1
-            else:
+            elif _is_picture(name):
                 yield File(path, above + name, False)
+            else:
+                self._skipped += 1
 
 
-def _is_readable(path: str) -> bool:
+def _opener(path: str | Remote) -> Path | Remote:
+    """Paths are texts, for there are many of them."""
+    return Path(path) if isinstance(path, str) else path
+
+
+def _is_picture(name: str) -> bool:
+    stem, ending = os.path.splitext(name.rpartition("/")[2])  # noqa: PTH122, three times as fast
+    return ending.lower() in ENDINGS and not stem.startswith(".")
+
+
+def _is_readable(path: str | Remote) -> bool:
     try:
-        return Path(path).is_file() and os.access(path, os.R_OK)
+        return isinstance(path, Remote) or (Path(path).is_file() and os.access(path, os.R_OK))
     except ValueError:  # a name with NUL in it
         return False
 

@@ -9,7 +9,9 @@ import fcntl
 import gzip
 import os
 import re
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import IO, Any
 from model import cards
 from model.files import atomic, write_json
 from serving.batch.formats import need_pyarrow
+from serving.batch.storage import filesystem, is_url
 from serving.batch.table import Reader, Rows
 
 PARTS = ".parts"
@@ -71,6 +74,33 @@ def write_stream(output: str, reader: Reader, format: str, pieces: Iterable[Rows
         open(os.dup(number) if number is not None else output, "wb") as file,  # noqa: PTH123
     ):
         _write(file, reader, format, (rows.content for rows in pieces))
+
+
+@contextmanager
+def staged(output: str) -> Iterator[str]:
+    """The file to write; of a URL, one of this machine that is sent there when it is whole.
+
+    Raises:
+        InputError: see `storage.filesystem`.
+        OutputError: it cannot be sent.
+    """
+    if not is_url(output):
+        yield output
+        return
+    system, path = filesystem(output)
+    from pyarrow import fs
+
+    with told(output):
+        system.get_file_info(path)  # what is wrong with keys or network shows before the work
+    whole = Path(tempfile.mkdtemp(), Path(path).name)
+    try:
+        yield str(whole)
+        with told(output, f"; the table is in {whole}"):
+            fs.copy_files(str(whole), path, fs.LocalFileSystem(), system)
+            whole.unlink()
+    finally:
+        if not whole.exists():
+            shutil.rmtree(whole.parent)
 
 
 class Parts:

@@ -20,6 +20,7 @@ from model.images.files import PictureError, open_picture
 from model.prediction import Prediction, Prepared, predictions, prepare_many
 from model.predictor import Predictor
 from serving.batch.formats import Block, InputError, Item, need_pyarrow
+from serving.batch.storage import fetched
 from serving.settings import Settings
 
 FORMATS = ("csv", "csv.gz", "jsonl", "jsonl.gz", "parquet")
@@ -71,6 +72,7 @@ class Reader:
     """Turns images into rows.
 
     Attributes:
+        options: what was asked for.
         columns: the table's.
 
     Raises:
@@ -79,7 +81,7 @@ class Reader:
     """
 
     def __init__(self, model: Path, options: Options):
-        self._options = options
+        self.options = options
         self._max_pixels = Settings().max_pixels
         self.predictor = Predictor(model, provider=options.provider)
         names = self.predictor.output_names
@@ -98,7 +100,7 @@ class Reader:
         """Read some images in one inference."""
         if isinstance(chunk, Block):
             images, chunk = chunk.images, chunk.items()
-            if self._options.raw and _is_raw(images):
+            if self.options.raw and _is_raw(images):
                 return self._rows(chunk, self._read_raw(images))
         prepared = self.prepare(chunk)
         answers = self.predictor.predict(
@@ -117,10 +119,10 @@ class Reader:
         found: dict[int, Prepared | Exception] = {}
         waiting: dict[int, Image.Image | np.ndarray] = {}
         pixels = 0
-        for row, item in enumerate(items):
+        for row, item in enumerate(fetched(items)):
             try:
                 picture = self._opened(item.image)
-                if self._options.raw:
+                if self.options.raw:
                     found[row] = _as_it_is(picture)
                     continue
             except (PictureError, InputError, OSError, MemoryError) as error:
@@ -149,7 +151,7 @@ class Reader:
 
     def _rows(self, items: Sequence[Item], answers: Sequence[Prediction | str]) -> Rows:
         rows, rejected, errors, labelled, right = [], 0, 0, 0, 0
-        empty = [None] * (len(self.columns) - 2 - bool(self._options.label))
+        empty = [None] * (len(self.columns) - 2 - bool(self.options.label))
         at = self.columns.index("error") - 2
         for item, answer in zip(items, answers, strict=True):
             if isinstance(answer, str):
@@ -159,7 +161,7 @@ class Reader:
             else:
                 cells = self._cells(answer)
                 rejected += answer.verdict.rejected
-            if self._options.label:
+            if self.options.label:
                 label = None if item.label is None else _text(item.label)
                 cells.insert(at + 1, label)
                 labelled += label is not None and not isinstance(answer, str)
@@ -172,7 +174,7 @@ class Reader:
         verdict, has_ink = answer.verdict, answer.probabilities is not None
         ten = answer.probabilities.tolist() if has_ink else [None] * signature.DIGITS
         cells = [answer.digit, max(ten) if has_ink else None, answer.score]
-        if self._options.probabilities:
+        if self.options.probabilities:
             cells += ten
         cells += [verdict.rejected, verdict.reason, None]
         for name in self._large:
@@ -183,7 +185,7 @@ class Reader:
         return cells
 
     def _encoded(self, rows: list[tuple]) -> Any:
-        if self._options.format == "parquet":
+        if self.options.format == "parquet":
             arrow = need_pyarrow("to write Parquet")
             columns = zip(*rows, strict=True)
             arrays = [
@@ -193,7 +195,7 @@ class Reader:
                 for column, field in zip(columns, self.schema(), strict=True)
             ]
             return arrow.record_batch(arrays, schema=self.schema())
-        if self._options.format.startswith("jsonl"):
+        if self.options.format.startswith("jsonl"):
             lines = (
                 json.dumps(dict(zip(self.columns, map(_plain, row), strict=True))) for row in rows
             )
@@ -211,7 +213,7 @@ class Reader:
 
     def head(self) -> bytes:
         """What stands before the first row."""
-        return f"{','.join(self.columns)}\n".encode() if self._options.format[:3] == "csv" else b""
+        return f"{','.join(self.columns)}\n".encode() if self.options.format[:3] == "csv" else b""
 
 
 def name_of(item: Item | Block) -> str:

@@ -211,8 +211,10 @@ def test_engines_are_given_what_the_export_writes():
 
 
 def test_rays_test_requirements_are_the_projects():
-    lines = (DEPLOY / "ray" / "requirements-test.txt").read_text().splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    project = (ROOT / "pyproject.toml").read_text()
-    assert len(pins) > 2
-    assert all(f'"{pin}"' in project for pin in pins)
+    pin = re.compile(r"^\W*([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", re.MULTILINE)
+    project = dict(pin.findall((ROOT / "pyproject.toml").read_text()))
+    for file in ("requirements.txt", "requirements-test.txt"):
+        pins = dict(pin.findall((DEPLOY / "ray" / file).read_text()))
+        common = pins.keys() & project.keys()
+        assert common
+        assert {name: pins[name] for name in common} == {name: project[name] for name in common}
