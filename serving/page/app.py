@@ -22,6 +22,7 @@ from model.predictor import Predictor
 from serving.http.auth import OriginGuard
 from serving.inference.models import Models
 from serving.page import stream, units
+from serving.page.bundle import PATH, Bundle
 from serving.page.explain import add_explain, explain_config
 from serving.page.gradio_routes import mount_gradio
 from serving.page.lab import add_lab
@@ -134,5 +135,7 @@ def mount(app: FastAPI, models: Models, settings: Settings, pool: Executor) -> N
     add_explain(app, models)
     add_lab(app, models)
     add_picture_route(app, settings.max_pixels, models.default, pool)
+    bundle = Bundle(STATIC)
+    app.add_api_route(f"/{PATH}{{name}}", bundle.file, include_in_schema=False)
     app.mount("/live", LiveFiles(directory=STATIC))
-    mount_gradio(app, (STATIC / "index.html").read_text(), models.default, settings)
+    mount_gradio(app, bundle.page, models.default, settings)

@@ -110,14 +110,16 @@ def _checked(path: str, body: bytes) -> bytes:
     return orjson.dumps(call)
 
 
-def mount_gradio(app: FastAPI, page: str, predictor: Predictor, settings: Settings) -> None:
-    """Mount the Gradio app at ``/`` of `app`, with the HTML document `page` there.
+def mount_gradio(
+    app: FastAPI,
+    page: Callable[[Request], Response],
+    predictor: Predictor,
+    settings: Settings,
+) -> None:
+    """Mount the Gradio app at ``/`` of `app`, with `page` answering there.
 
     Call it last: Gradio then answers every path that no route of `app` has taken.
     """
-
-    async def index(_: Request) -> Response:
-        return Response(page, media_type="text/html", headers={"Cache-Control": "no-cache"})
 
     # A file goes in base64 with the call, as a string of JSON.
     largest = (settings.max_body_bytes - 2048) // 4 * 3
@@ -131,7 +133,7 @@ def mount_gradio(app: FastAPI, page: str, predictor: Predictor, settings: Settin
         _blocks(predictor, settings.max_pixels),
         path="/",
         app_kwargs={
-            "routes": [Route("/", index), Route("/gradio_api/upload", upload, methods=["POST"])],
+            "routes": [Route("/", page), Route("/gradio_api/upload", upload, methods=["POST"])],
             "middleware": [Middleware(OpenRoutes)],
             "exception_handlers": {
                 HTTPException: lambda _, error: error_answer(error),

@@ -176,7 +176,7 @@ def test_an_empty_pad_has_only_its_link(page):
 
 def test_what_cannot_be_made_is_told(open_page, server):
     page = open_page(server.url, allowed="net::|Failed to load")
-    page.route("**/live/export/numbers.js", lambda route: route.abort())
+    page.route("**/live/bundle/more-*.js", lambda route: route.abort())
     choose(page, "Numbers, CSV")
     page.locator(".notice", has_text="could not be made").wait_for()
 

@@ -69,8 +69,9 @@ def test_files_have_their_type_and_can_be_revalidated(client):
         assert again.status_code == 304
 
 
-def test_every_module_and_style_sheet_that_is_named_is_there_and_used(client):
-    used = set(re.findall(r'(?:href|src)="live/([^"]+)"', client.get("/").text))
+def test_every_module_and_style_sheet_that_is_named_is_there_and_used():
+    index = (page.STATIC / "index.html").read_text()
+    used = set(re.findall(r'(?:href|src)="live/([^"]+)"', index))
     for module in page.STATIC.rglob("*.js"):
         text = module.read_text()
         used |= {*re.findall(r'href: "live/([^"]+)"', text)}
@@ -80,6 +81,11 @@ def test_every_module_and_style_sheet_that_is_named_is_there_and_used(client):
         for name in wanted:
             used.add((module.parent / name).resolve().relative_to(page.STATIC).as_posix())
     assert used == {file for file in FILES if not re.search(r"index.html|drawing/.*json", file)}
+
+
+def test_what_the_page_links_is_there(client):
+    for path in re.findall(r'(?:href|src)="(live/[^"]+)"', client.get("/").text):
+        assert client.get(path).status_code == 200, path
 
 
 def test_only_the_pages_files_are_served(client):

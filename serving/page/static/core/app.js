@@ -162,7 +162,9 @@ export function streamUrl({ stream, model }) {
 export async function fetchConfig(model) {
   const url = address("live/config.json", model);
   url.searchParams.set("origin", location.origin); // which browsers do not send with it
-  const response = await fetch(url).catch(() => {
+  const asked = model ? null : globalThis.scanlineConfig; // by index.html
+  if (asked) globalThis.scanlineConfig = null;
+  const response = await (asked ?? fetch(url)).catch(() => {
     throw new Error(strings.NO_ANSWER); // the browser's own words are not for people
   });
   if (response.ok) return response.json();
