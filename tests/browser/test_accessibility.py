@@ -1,12 +1,14 @@
 """axe-core finds nothing serious on the page, in every state that people meet; no width scrolls."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.explained import point_at
-from tests.browser.pen import SEVEN, draw, watch
+from tests.browser.pen import SEVEN, draw, settle, watch
 from tests.browser.pictures import encode, photo, upload
 
 pytestmark = pytest.mark.browser
@@ -107,3 +109,68 @@ def test_nothing_serious_and_nothing_beyond_the_window(open_page, server, doubti
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert findings(page) == [], (width, scheme)
+        page.emulate_media(color_scheme=None, forced_colors="active")
+        assert findings(page) == [], (width, "forced colours")
+        page.emulate_media(forced_colors="none")
+
+
+def test_the_reading_is_a_table_too(open_page, server):
+    """What the pictures show, row by row, in the order in which a screen reader comes to it."""
+    page = open_page(server.url)
+    watch(page)
+    draw(page, SEVEN)
+    settle(page)
+    page.wait_for_function("window.explained === window.drawn")
+    page.get_by_text("The reading as a table").click()
+    expect(page.locator(".as-table tbody tr")).to_have_count(28)
+    told = page.locator(".scanline").aria_snapshot()
+    places = [
+        told.index(part)
+        for part in ("Drawing pad", "Answer", "What it sees", "Why 7", "The reading as a table")
+    ]
+    assert places == sorted(places)
+    rows = [
+        row.locator("th, td").all_inner_texts() for row in page.locator(".as-table tbody tr").all()
+    ]
+    assert [row[0] for row in rows] == [str(row) for row in range(1, 29)]
+    for _, belief, down, up, why in rows:
+        assert re.fullmatch(r"\d, [<>\u202f\d ]+\u202f?%", belief)
+        for units in (down, up):
+            assert re.fullmatch(r"(unit \d+: −?[\d.]+(, )?){3}", units)
+        assert re.search(r"ink|7|undecided|guess", why)
+    assert rows[-1][1].startswith("7")
+    assert re.search(r"- row .28 7,", told)
+    page.get_by_role("button", name="Clear").click()
+    settle(page)
+    expect(page.locator(".as-table tbody")).to_have_count(0)
+
+
+def test_own_colours_leave_the_pictures_and_what_is_chosen(open_page, server):
+    page = open_page(server.url, forced_colors="active")
+    colours = page.evaluate("""() => {
+      const parts = [".bars .winner i", ".bars .track", "body"];
+      return parts.map((part) => getComputedStyle(document.querySelector(part)).backgroundColor);
+    }""")
+    assert len(set(colours)) == 3
+    chosen, other = (
+        page.locator(f".shows input{state} + span").evaluate(
+            "(e) => getComputedStyle(e).backgroundColor"
+        )
+        for state in (":checked", ":not(:checked)")
+    )
+    assert chosen != other
+
+
+def test_a_language_from_right_to_left_and_the_largest_zoom_lose_nothing(open_page, server):
+    page = open_page(server.url, locale="ar")
+    assert page.locator("html").get_attribute("lang") == "en"
+    for width in (1280, 390, 320):  # 320: a window of 1280 at 400 %
+        page.set_viewport_size({"width": width, "height": 860})
+        page.wait_for_function(
+            "(width) => document.documentElement.scrollWidth <= width", arg=width
+        )
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        page.wait_for_function(
+            "(width) => document.documentElement.scrollWidth <= width", arg=width
+        )
+        page.evaluate("document.documentElement.dir = ''")

@@ -13,12 +13,13 @@ import { installLink } from "../export/link.js";
 import { installLab } from "../lab/lab.js";
 import { installLatency } from "../reading/latency.js";
 import { installPlayer } from "../reading/player.js";
+import { installTable } from "../reading/table.js";
 import { open } from "./app.js";
 import { installTour } from "./tour.js";
 
 // Each takes the app, fills its own place in index.html and listens to the app's events. The
 // link is first: the others find what it says in `app.options`.
-const FEATURES = [installLink, installTools, installExport, installLatency, installExamples, installPlayer, installPicture, installExplanation, installStateChange, installInspector, installPhoneLayout, installNetworks, installCompare, installLab, installTour, installOpening];
+const FEATURES = [installLink, installTools, installExport, installLatency, installExamples, installPlayer, installPicture, installExplanation, installStateChange, installInspector, installTable, installPhoneLayout, installNetworks, installCompare, installLab, installTour, installOpening];
 
 // On a phone the choices that can wait stand below the legend, for the eye and for the Tab key.
 

@@ -162,6 +162,15 @@ export function number(value) {
   return Number.isInteger(value) ? String(value).replace("-", "−") : value.toFixed(digits).replace("-", "−");
 }
 
+export const AS_TABLE = "The reading as a table";
+export const tableCaption = (name, layer) => `How ${name} reads your drawing, row by row; states of layer ${layer}`;
+export const ROW = "Row";
+export const BELIEVED = "Belief after it";
+export const WITHOUT_IT = "Why: the answer without it";
+export const believed = (digit, probability) => `${digit}, ${percent(probability)}`;
+export const strongestUnits = (direction) => `Strongest units, reading ${direction === "forward" ? "down" : "up"}`;
+export const unitState = (unit, state) => `unit ${unit}: ${number(state)}`;
+
 /** An end of a scale of states; some lie beyond it if it is cut. */
 export function end(value, isCut) {
   if (!isCut) return number(value);
