@@ -139,7 +139,7 @@ def test_the_reading_is_a_table_too(open_page, server):
             assert re.fullmatch(r"(unit \d+: −?[\d.]+(, )?){3}", units)
         assert re.search(r"ink|7|undecided|guess", why)
     assert rows[-1][1].startswith("7")
-    assert re.search(r"- row .28 7,", told)
+    assert 'row "28 7,' in told
     page.get_by_role("button", name="Clear").click()
     settle(page)
     expect(page.locator(".as-table tbody")).to_have_count(0)
