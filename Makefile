@@ -118,7 +118,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: requirements-serve.txt | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-serve.txt
+	@echo "Installing what the app needs into $(VENV), once: 500 MB, in one to three minutes."
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-serve.txt
 	@touch $@
 
 .venv-sbom/.done: requirements-serve.txt | $(BIN)/python
@@ -145,5 +146,6 @@ $(VENV)/.serve: requirements-serve.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.full: requirements.txt | $(BIN)/python
+	@echo "Installing everything into $(VENV), once: 2 GB (TensorFlow and the rest), in two to five minutes."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@ $(VENV)/.serve

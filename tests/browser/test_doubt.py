@@ -85,6 +85,7 @@ def test_a_belief_in_what_is_no_digit_is_explained(page):
     page.keyboard.press("Escape")
     page.get_by_role("slider", name="Rows read").fill("28")
     assert "sees no digit" in sentence(page)
+    assert "believes" not in sentence(page)
     assert "judged separately" in knowledge.inner_text()
     page.get_by_role("button", name="Clear").click()
     draw(page, SEVEN)

@@ -27,7 +27,7 @@ export function tell(view) {
 
 function atRow({ row, leading, ink }, told) {
   const at = { ...told, row: row + 1 };
-  const isSure = isBelieved(leading[row], row, ink);
+  const isSure = isBelieved(leading[row], row, ink) && !told.rejected; // else "only a guess" stands beside it
   const sentence = strings.atRow({ ...at, ...leading[row], isBelieved: isSure, inkAbove: row >= ink });
   return { sentence, knowledge: strings.knowledge(at) };
 }
