@@ -9,7 +9,7 @@ from model.images.masks import Box, box_of, grown, spans_of
 
 _MIN_CONTRAST = 24  # of 255: what is fainter is no ink
 _SHADES = 0.01  # of the inked pixels: so many may be neither ink nor its edge
-_FAINT = 16  # of 255: blur and compression leave this around edges
+_FAINTEST = 8  # so many times fainter than ink is what blur and compression leave around edges
 _FAR = 20  # pixels of the ink's longer side, seen from so far that blurred edges are a pixel wide
 _FAR_SHADES = 0.05
 _TOGETHER = 2**17  # pixels that are looked at together: what a core's cache holds
@@ -100,7 +100,8 @@ def _without_faint(
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | None:
     """Ink and spans of an enlarged or compressed drawing; None if it is shaded from afar, too."""
     left, top, right, bottom = box
-    clear = ink[top:bottom, left:right] >= _FAINT
+    faint = contrast[0] // _FAINTEST
+    clear = ink[top:bottom, left:right] > faint
     columns, rows = spans_of(clear)
     spans = columns + left, rows + top
     inked = ink[top:bottom, left:right] * clear
