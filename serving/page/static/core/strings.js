@@ -42,7 +42,7 @@ export function overview({ steps, settledRow, lastDigit, answer, rejected, betwe
     return `Reading down, it ends with ${lastDigit}; but there seems to be more than one digit, and it can read only one.`;
   }
   if (rejected && !between) {
-    return `Reading down, it must choose and leans to ${lastDigit}; the full network sees no digit.`;
+    return `Reading down, it leans to ${lastDigit}; the full network sees no digit.`;
   }
   const settled =
     settledRow === null
