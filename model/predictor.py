@@ -51,7 +51,7 @@ def open_session(
     Raises:
         ModelError: ONNX Runtime cannot read it, or lacks the provider.
     """
-    if PROVIDERS[provider] not in ort.get_available_providers():
+    if PROVIDERS.get(provider) not in ort.get_available_providers():
         raise ModelError(
             f"this ONNX Runtime cannot use {provider}: pip uninstall onnxruntime, then "
             f"pip install onnxruntime-gpu=={RUNTIME_VERSION}"

@@ -27,7 +27,7 @@ from model.signature import PIXELS, STEPS, WHITE
 
 _BOX = 20  # MNIST's digits are 20 pixels along their longer side
 WORK = 512  # longest side of the picture that is looked at, in pixels
-_PHOTO = 384  # the same of a photo
+_PHOTO = 384  # a photo that is larger is halved once more
 _COARSE = 128  # longest side at which colours are compared
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow's "L"
 _MIN_DETAIL = 64  # ink smaller than this is looked at again, closer
@@ -54,7 +54,7 @@ class Preprocessed:
             there is no ink.
         place: puts other ink, (height, width) 0..255, where the picture's own went, scaled
             alike: what a part of a drawing contributes. Of the size that was looked at, at most
-            384 a side. None where there is no ink.
+            512 a side. None where there is no ink.
     """
 
     image: np.ndarray

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from model import __version__, cards
 from model.predictor import PROVIDERS, ModelError, find
 from serving.batch import cluster
-from serving.batch.inputs import Chunk, InputError, Inputs, Survey
+from serving.batch.inputs import STDIN, Chunk, InputError, Inputs, Survey
 from serving.batch.output import (
     CHUNKS,
     OutputError,
@@ -262,6 +262,8 @@ def _options(settings: Namespace) -> Options:
             raise OutputError(
                 "--report needs --label-column, the local engine, and an --output that is a file"
             )
+        if STDIN in settings.inputs:
+            raise OutputError("--report reads twice: name files, not a list on standard input")
         if Path(settings.report).suffix != ".png" or not Path(settings.report).parent.is_dir():
             raise OutputError(f"{settings.report}: name a .png in a folder that is there")
     if settings.engine == "ray":

@@ -354,11 +354,11 @@ def _column_named(columns: list[str], key: str | None, source: str) -> str:
     return fitting[0]
 
 
-def _image(value: Any) -> bytes | np.ndarray | Path:
+def _image(value: Any) -> bytes | np.ndarray | str:
     """A cell: bytes, base64, `{bytes, path}`, or nested lists of pixels."""
     if isinstance(value, dict) and value.keys() & {"bytes", "path"}:
         if value.get("bytes") is None and value.get("path"):
-            return Path(value["path"])
+            return value["path"]
         value = value.get("bytes")
     if isinstance(value, bytes) and value:
         return value

@@ -162,10 +162,10 @@ class Reader:
                 cells = self._cells(answer)
                 rejected += answer.verdict.rejected
             if self.options.label:
-                label = None if item.label is None else _text(item.label)
+                label = _text(item.label)
                 cells.insert(at + 1, label)
                 labelled += label is not None and not isinstance(answer, str)
-                right += label is not None and str(cells[0]) == label
+                right += label is not None and cells[0] is not None and str(cells[0]) == label
             rows.append((name_of(item), item.index, *cells))
         return Rows(self._encoded(rows), len(rows), rejected, errors, labelled, right)
 
@@ -244,8 +244,10 @@ def _is_raw(images: np.ndarray) -> bool:
     return images.shape[1:] == size and images.dtype == np.uint8
 
 
-def _text(label: Any) -> str:
-    """A label as the table has it: 7 also where a table of numbers with gaps says 7.0."""
+def _text(label: Any) -> str | None:
+    """A label as the table has it: of numbers with gaps 7.0 is 7, and NaN none."""
+    if label is None or label != label:
+        return None
     is_whole = isinstance(label, float) and label.is_integer()
     return str(int(label) if is_whole else label)
 

@@ -71,10 +71,17 @@ class Bundle:
         return self._answer(self._index, request, "no-cache")
 
     def file(self, name: str, request: Request) -> Response:
-        """A file of the page by its name in it; 404 where it is another version's."""
-        if name not in self._files:
-            return Response("another version's file: load the page anew", 404)
-        return self._answer(name, request, _FOR_GOOD)
+        """A file of the page by its name in it; of another version's, this version's.
+
+        While a new version is rolled out, page and file may come from different servers.
+        """
+        if name in self._files:
+            return self._answer(name, request, _FOR_GOOD)
+        stem, ending = name.partition("-")[0], PurePosixPath(name).suffix
+        for known in self._files:
+            if known.startswith(f"{stem}-") and known.endswith(ending):
+                return self._answer(known, request, "no-cache")
+        return Response("no such file of the page", 404)
 
     def _add(self, name: str, text: str) -> str:
         content = text.encode()

@@ -594,3 +594,19 @@ def test_model_is_taken_from_the_environment(tmp_path, monkeypatch, drawings, ca
     with pytest.raises(SystemExit, match="2"):
         main(command)
     assert "SCANLINE_MODEL: a file or folder is needed" in capsys.readouterr().err
+
+
+def test_a_column_may_name_files_and_a_label_of_none_is_no_label(table, tmp_path, drawings):
+    picture = tmp_path / "a.png"
+    Image.fromarray(drawings[0]).save(picture)
+    cells = [
+        {"image": {"bytes": None, "path": str(picture)}, "y": None},
+        {"image": {"bytes": None, "path": str(tmp_path / "none.png")}, "y": "None"},
+    ]
+    lines = tmp_path / "d.jsonl"
+    lines.write_text("".join(json.dumps(cell) + "\n" for cell in cells))
+    code, rows = table(lines, "--label-column", "y")
+    assert code == 0
+    assert rows[0]["digit"]
+    assert "cannot be read" in rows[1]["error"]
+    assert [row["label"] for row in rows] == ["", "None"]

@@ -49,10 +49,13 @@ def test_the_page_is_asked_for_again_and_sent_when_it_changed(bundle):
     assert bundle.page(asking(if_none_match='"another"')).body == first.body
 
 
-def test_another_versions_file_is_not_there(bundle):
+def test_of_another_versions_file_this_versions_comes_and_is_not_kept(bundle):
+    page = bundle.page(asking()).body.decode()
+    _, script = re.findall(rf'(?:href|src)="{PATH}([^"]+)"', page)
     answer = bundle.file("page-0123456789abcdef.js", asking())
-    assert answer.status_code == 404
-    assert b"load the page anew" in answer.body
+    assert answer.body == bundle.file(script, asking()).body
+    assert answer.headers["cache-control"] == "no-cache"
+    assert bundle.file("none-0123456789abcdef.js", asking()).status_code == 404
 
 
 def test_a_changed_module_has_another_address_and_another_form_is_told(tmp_path):

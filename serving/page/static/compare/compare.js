@@ -113,6 +113,7 @@ class Compare {
     this.first = name;
     this.#offer();
     if (options.get(NAME) === name) options.set(NAME, before === name ? null : before);
+    else this.#offerBoth(options.get(NAME));
   }
 
   /** Where both readings have no room, one is shown: which one. */
