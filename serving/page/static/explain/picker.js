@@ -28,13 +28,17 @@ export class Picker {
     this.strip = el("canvas", { width: 2 * REACH + 1, height: app.config.steps });
     this.magnifier = el("span", { class: "magnifier", "aria-hidden": "true", hidden: "" }, this.strip, el("i"));
     this.tag.after(this.magnifier);
-    this.drag = null; // {x, unit, row} where a finger came down
+    this.drag = null; // {finger, x, unit, row} where a finger came down
+    this.isChosen = false; // by a drag, so short that a browser may take it for a tap, too
     rows.addEventListener("pointerdown", (event) => this.#touch(event));
-    rows.addEventListener("pointermove", (event) => (this.drag ? this.#move(event) : this.#name(this.#unitAt(event))));
-    rows.addEventListener("pointerup", () => this.#lift());
+    rows.addEventListener("pointermove", (event) => this.#move(event));
+    rows.addEventListener("pointerup", (event) => this.#lift(event));
     rows.addEventListener("pointercancel", () => this.#drop());
     rows.addEventListener("pointerleave", () => this.#name(null));
-    rows.addEventListener("click", (event) => this.#choose(this.#unitAt(event)));
+    rows.addEventListener("click", (event) => {
+      if (!this.isChosen) this.#choose(this.#unitAt(event));
+      this.isChosen = false;
+    });
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
     for (const event of ["layer", "model"]) events.addEventListener(event, () => this.#layOut());
     events.addEventListener("reading", ({ detail: { has_ink } }) => {
@@ -78,16 +82,19 @@ export class Picker {
   }
 
   #touch(event) {
+    this.isChosen = false;
     if (event.pointerType !== "touch" || !event.isPrimary || !this.app.config.explain) return;
     this.#drop();
     const unit = this.#unitAt(event);
     if (unit === null) return;
     const { y } = placeIn(this.canvas, event);
-    this.drag = { x: event.clientX, unit, row: Math.floor(y * this.app.config.steps) };
+    this.drag = { finger: event.pointerId, x: event.clientX, unit, row: Math.floor(y * this.app.config.steps) };
   }
 
   #move(event) {
-    const { x, unit } = this.drag;
+    if (!this.drag) return this.#name(this.#unitAt(event));
+    const { finger, x, unit } = this.drag;
+    if (event.pointerId !== finger) return;
     const moved = Math.round((event.clientX - x) / STRIDE);
     if (this.magnifier.hidden && !moved) return;
     const last = this.units.length - 1;
@@ -101,11 +108,12 @@ export class Picker {
     this.magnifier.style.setProperty("--place", (column + 0.5) / this.columns.length);
   }
 
-  #lift() {
+  #lift({ pointerId }) {
     const { drag, hovered } = this;
-    const isChosen = !this.magnifier.hidden;
+    if (pointerId !== drag?.finger) return;
+    this.isChosen = !this.magnifier.hidden;
     this.#drop();
-    if (!isChosen) return; // a tap, which is a click
+    if (!this.isChosen) return; // a tap, which is a click
     this.app.cursor.pin(drag.row);
     this.#choose(hovered);
   }
