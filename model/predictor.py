@@ -64,11 +64,16 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong becomes our own line
     try:
-        session = ort.InferenceSession(model, options, providers=[PROVIDERS[provider]])
+        # Without a fallback, which says on standard output that it takes another provider.
+        session = ort.InferenceSession(
+            model, options, providers=[PROVIDERS[provider]], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's exceptions share no narrower base class
-        raise ModelError(f"{name or model} is not a readable ONNX network: {error}") from error
-    if PROVIDERS[provider] not in session.get_providers():  # its libraries do not load
-        raise ModelError(f"{provider} does not work here: check its driver and CUDA libraries")
+        if provider == "cpu":
+            raise ModelError(f"{name or model} is not a readable ONNX network: {error}") from error
+        raise ModelError(f"{name or model} cannot be opened with {provider}: {error}") from error
+    if PROVIDERS[provider] not in session.get_providers():
+        raise ModelError(f"{provider} does not work here: check its driver and libraries")
     return session
 
 

@@ -258,15 +258,19 @@ def _options(settings: Namespace) -> Options:
     """
     output = Path(settings.output)
     if settings.report:
-        if not settings.label_column or is_stream(settings.output) or settings.engine == "ray":
+        is_file = not (is_stream(settings.output) or is_url(settings.output))
+        if not (settings.label_column and is_file and settings.engine == "local"):
             raise OutputError(
-                "--report needs --label-column, the local engine, and an --output that is a file"
+                "--report needs --label-column, the local engine, and an --output that is a file "
+                "of this machine"
             )
         if STDIN in settings.inputs:
             raise OutputError("--report reads twice: name files, not a list on standard input")
         if Path(settings.report).suffix != ".png" or not Path(settings.report).parent.is_dir():
             raise OutputError(f"{settings.report}: name a .png in a folder that is there")
     if settings.engine == "ray":
+        if settings.provider != "cpu":
+            raise OutputError("--engine ray computes on cpu: leave --provider out")
         cluster.check(settings.output, settings.format, settings.resume)
         settings.format = "parquet"
     elif settings.ray_address:

@@ -113,6 +113,7 @@ class Inputs:
                 waiting.append(piece)
                 held += piece.image.nbytes if isinstance(piece.image, np.ndarray) else 0
                 held += len(piece.image) if isinstance(piece.image, bytes) else 0
+                held += piece.image.st_size if isinstance(piece.image, Remote) else 0
         if waiting:
             yield waiting
 
@@ -168,8 +169,7 @@ class Inputs:
         for named in self._named:
             path = Path(named)
             if named == STDIN:
-                for name in _listed():
-                    yield File(path_of(name) if is_url(name) else name, name, True)
+                yield from map(_listed_file, _listed())
             elif is_url(named):
                 above = "" if alone else f"{named.rstrip('/')}/"
                 for name, file in listed(named):
@@ -215,6 +215,15 @@ class Inputs:
 def _opener(path: str | Remote) -> Path | Remote:
     """Paths are texts, for there are many of them."""
     return Path(path) if isinstance(path, str) else path
+
+
+def _listed_file(name: str) -> File:
+    if not is_url(name):
+        return File(name, name, True)
+    try:
+        return File(path_of(name), name, not _is_picture(name))
+    except InputError:  # no URL: whoever opens it finds no such file
+        return File(name, name, False)
 
 
 def _is_picture(name: str) -> bool:

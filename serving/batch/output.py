@@ -71,7 +71,7 @@ def write_stream(output: str, reader: Reader, format: str, pieces: Iterable[Rows
     number = descriptor_of(output)
     with (
         told(output),
-        open(os.dup(number) if number is not None else output, "wb") as file,  # noqa: PTH123
+        open(os.dup(number) if number is not None else output, "wb") as file,  # noqa: PTH123, a Path opens no descriptor
     ):
         _write(file, reader, format, (rows.content for rows in pieces))
 

@@ -112,8 +112,9 @@ def fetched(items: Sequence[Item]) -> Sequence[Item]:
 def _bytes_of(file: Any) -> bytes | PictureError:
     try:
         return file.read_bytes()
-    except OSError as error:
-        return PictureError(f"the file cannot be read: {error.strerror or error}")
+    except (OSError, ValueError, InputError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
+        return PictureError(f"the file cannot be read: {reason}")
 
 
 @contextmanager

@@ -255,9 +255,9 @@ def _text(label: Any) -> str | None:
 def _bytes_of(path: str) -> bytes:
     try:
         # A pipe would never end.
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116, paths are texts
             raise PictureError("it is no file: a pipe, a device or a folder")
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123, paths are texts
             return file.read()
     except OSError as error:
         raise PictureError(f"the file cannot be read: {error.strerror}") from error

@@ -225,6 +225,12 @@ def test_batch_and_processes_change_nothing(table, tmp_path, tiny_model):
         (["d.npz"], "--output"),
         (["d.npz", "--output", "out.csv", "--report", "r.png"], "--label-column"),
         (["d.npz", "--output", "-", "--label-column", "y", "--report", "r.png"], "is a file"),
+        (
+            ["d.npz", "--output", "s3://b/o.csv", "--label-column", "y", "--report", "r.png"],
+            "is a file",
+        ),
+        (["-", "--output", "out.csv", "--label-column", "y", "--report", "r.png"], "reads twice"),
+        (["d.npz", "--output", "out", "--engine", "ray", "--provider", "cuda"], "leave --provider"),
         (["d.npz", "--output", "out.csv", "--label-column", "y", "--report", "r"], "name a .png"),
         *(
             []

@@ -87,6 +87,13 @@ def test_list_on_standard_input(tmp_path, monkeypatch, separator):
     assert Inputs(["-"]).survey().fingerprint is None
 
 
+def test_a_listed_address_that_is_none_is_one_image_that_cannot_be_read(monkeypatch):
+    listed = io.BytesIO(b"s3://b/a b.png\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(listed)))
+    [[item]] = Inputs(["-"]).chunks(4)
+    assert (item.source, item.image) == ("s3://b/a b.png",) * 2
+
+
 def test_fingerprint_changes_with_names_lengths_and_times(tmp_path):
     save_pictures(tmp_path, "a.png", "b.png")
     seen = set()
