@@ -86,7 +86,14 @@ def serve(settings: Settings) -> None:
             workers_kill_timeout=settings.drain_seconds,
         )
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_take_signals)
+            # A signal to a worker that has not taken its own would be the parent's, and be lost.
+            os.register_at_fork(
+                before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, {signal.SIGTERM}),
+                after_in_parent=partial(
+                    signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM}
+                ),
+                after_in_child=_take_signals,
+            )
         announce = partial(_announce, settings, port, has_started)
         server.on_startup(threading.Thread(target=announce, daemon=True).start)
         load = partial(_load, settings, failures, has_started)
@@ -101,6 +108,7 @@ def _take_signals() -> None:
     """Of a worker: end by the parent's SIGTERM alone."""
     # Else it has the parent's handler until Granian sets its own, seconds later.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     # Ctrl-C goes to all processes, and a worker that also gets the parent's SIGTERM may hang
     # (Granian 2.8.7).
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
